@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shlex
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import IO, Protocol
 
 from magicpak.errors import TimedOut, ToolNotFound
 
@@ -89,6 +91,85 @@ def run(
             kill_session(child.pid)
             raise
     return Completed(child.returncode, stdout, stderr)
+
+
+class Running:
+    """A program beside the caller: fed and drained by threads, the end of its output kept."""
+
+    KEPT = 64 * 1024  # bytes of each output
+
+    def __init__(self, child: subprocess.Popen[bytes], stdin: bytes) -> None:
+        """Start to feed ``stdin`` to the program, and to drain what it prints."""
+        self.pid = child.pid
+        self._child = child
+        self._ends = (bytearray(), bytearray())
+        self._threads = (
+            threading.Thread(target=_feed, args=(child.stdin, stdin), daemon=True),
+            threading.Thread(target=_drain, args=(child.stdout, self._ends[0]), daemon=True),
+            threading.Thread(target=_drain, args=(child.stderr, self._ends[1]), daemon=True),
+        )
+        for thread in self._threads:
+            thread.start()
+
+    def wait(self, seconds: float) -> int | None:
+        """Return its status as in Completed, or None where it has not ended after ``seconds``."""
+        try:
+            return self._child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def completed(self) -> Completed:
+        """Describe the program, which has ended, with the last 64 KiB of each of its outputs."""
+        for thread in self._threads:
+            # A process that outlived the program may hold its pipes: that is no reason to wait.
+            thread.join(1)
+        return Completed(self._child.wait(), *(bytes(end) for end in self._ends))
+
+
+@contextlib.contextmanager
+def running(
+    argv: Sequence[str],
+    *,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+) -> Iterator[Running]:
+    """Run a program beside the body of the ``with``, at whose end its session is killed.
+
+    Raises OSError when the program cannot be started.
+    """
+    log.debug("run %s", shlex.join(argv))
+    child = subprocess.Popen(
+        list(argv),
+        bufsize=0,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=None if env is None else dict(env),
+        cwd=cwd,
+        start_new_session=True,
+    )
+    try:
+        yield Running(child, stdin)
+    finally:
+        # Also when the program itself has ended: what it started may be running on.
+        kill_session(child.pid)
+        child.wait()
+
+
+def _feed(pipe: IO[bytes], content: bytes) -> None:
+    rest = memoryview(content)
+    # A program need not read all of its stdin.
+    with pipe, contextlib.suppress(BrokenPipeError):
+        while rest:
+            rest = rest[os.write(pipe.fileno(), rest) :]
+
+
+def _drain(pipe: IO[bytes], end: bytearray) -> None:
+    with pipe:
+        while chunk := os.read(pipe.fileno(), Running.KEPT):
+            end += chunk
+            del end[: -Running.KEPT]
 
 
 def kill_session(leader: int) -> None:
