@@ -81,3 +81,105 @@ class TimedOut(MagicpakError):
 
     def __str__(self) -> str:
         return f"'{self.command}' did not end within {self.seconds:g} s and was killed"
+
+
+@dataclass(eq=False)
+class MalformedExecutable(MagicpakError):
+    """A file that should be an ELF file is none, or is damaged."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"The executable is malformed: {self.path}: {self.reason}"
+
+
+@dataclass(eq=False)
+class InvalidPattern(MagicpakError):
+    """A glob pattern that cannot be read."""
+
+    pattern: str
+    position: int
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"Invalid glob pattern: syntax error near position {self.position} "
+            f"of '{self.pattern}': {self.reason}"
+        )
+
+
+@dataclass(eq=False)
+class Unsupported(MagicpakError):
+    """Options that do not go together."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@dataclass(eq=False)
+class DestinationInvalid(MagicpakError):
+    """OUTPUT is something that cannot become the bundle."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"The destination is invalid: {self.path}: not a directory; name one to be made"
+
+
+@dataclass(eq=False)
+class DestinationNotEmpty(MagicpakError):
+    """OUTPUT is a directory with entries of its own."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"The destination is not empty: {self.path}: empty it, or name a new directory"
+
+
+@dataclass(eq=False)
+class LookupFailed(MagicpakError):
+    """A needed shared library is in none of the places where the loader looks."""
+
+    name: str
+    needed_by: str
+    places: tuple[str, ...]
+
+    def __str__(self) -> str:
+        looked = ", ".join(self.places) or "nowhere: no directory is searched for it"
+        return (
+            f"Unable to lookup shared library: {self.name}, needed by {self.needed_by}, "
+            f"is not found; looked in {looked}; install the package that has it, or add its "
+            f"directory to LD_LIBRARY_PATH"
+        )
+
+
+@dataclass(eq=False)
+class LookupRefused(MagicpakError):
+    """The loader finds a file for a needed library, and cannot load it."""
+
+    name: str
+    needed_by: str
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"Unable to lookup shared library: {self.name}, needed by {self.needed_by}: the loader "
+            f"finds {self.path} and stops there: {self.reason}; remove or replace that file"
+        )
+
+
+@dataclass(eq=False)
+class HelperFailed(MagicpakError):
+    """The program that asks the dynamic loader does not compile."""
+
+    output: str
+
+    def __str__(self) -> str:
+        return (
+            "Error happened during the compilation of library resolver: "
+            f"{self.output or 'the compiler said nothing'}"
+        )

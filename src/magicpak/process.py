@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import shlex
 import shutil
 import signal
@@ -155,6 +156,50 @@ def running(
         # Also when the program itself has ended: what it started may be running on.
         kill_session(child.pid)
         child.wait()
+
+
+class Conversation:
+    """A program that answers: texts ended by a NUL go in, texts ended by a NUL come out."""
+
+    def __init__(self, argv: Sequence[str], *, env: Mapping[str, str]) -> None:
+        """Start the program. Raises OSError."""
+        log.debug("run %s", shlex.join(argv))
+        self._child = subprocess.Popen(
+            list(argv),
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=dict(env),
+            start_new_session=True,
+        )
+        self._received = bytearray()
+
+    def __enter__(self) -> Conversation:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        kill_session(self._child.pid)
+        self._child.communicate()
+
+    def send(self, text: bytes) -> None:
+        """Send a text; a program that has ended answers None to what is asked next."""
+        assert self._child.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._child.stdin.write(text)
+
+    def receive(self, seconds: float) -> bytes | None:
+        """Return the next text without its NUL; None where the program ends, or says nothing."""
+        assert self._child.stdout is not None
+        while b"\0" not in self._received:
+            ready, _, _ = select.select([self._child.stdout], [], [], seconds)
+            chunk = os.read(self._child.stdout.fileno(), 65536) if ready else b""
+            if not chunk:
+                return None
+            self._received += chunk
+        text, _, rest = bytes(self._received).partition(b"\0")
+        self._received = bytearray(rest)
+        return text
 
 
 def _feed(pipe: IO[bytes], content: bytes) -> None:

@@ -1,0 +1,1 @@
+"""Where the dynamic loader of an executable finds its libraries."""

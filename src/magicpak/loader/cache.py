@@ -1,0 +1,190 @@
+"""Read and write the loader's cache, /etc/ld.so.cache.
+
+The format is glibc's sysdeps/generic/dl-cache.h: a header, entries sorted downwards by name, their
+strings, and since glibc 2.33 an extension that names glibc-hwcaps subdirectories.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import struct
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from magicpak.elf import Abi
+
+MAGIC = b"glibc-ld.so.cache1.1"
+OLD_MAGIC = b"ld.so-1.7.0"
+EXTENSION_MAGIC = 0xEAA42174
+EXTENSION_GENERATOR = 0
+EXTENSION_HWCAPS = 1
+HWCAP_NAMED = 1 << 62
+"""Set in an entry's hwcap where the low 32 bits are an index into the extension's names."""
+
+GENERIC = 3
+"""FLAG_ELF_LIBC6."""
+REQUIRED = {
+    ("EM_X86_64", 64): 0x0300,
+    ("EM_X86_64", 32): 0x0800,
+    ("EM_AARCH64", 64): 0x0A00,
+    ("EM_PPC64", 64): 0x0500,
+    ("EM_S390", 64): 0x0400,
+    ("EM_SPARCV9", 64): 0x0100,
+    ("EM_IA_64", 64): 0x0200,
+    ("EM_MIPS", 64): 0x0700,
+    ("EM_LOONGARCH", 64): 0x1200,
+}
+"""The part of an entry's flags that tells the ABI; 0 for what is not listed."""
+ARM_HARD_FLOAT = 0x0900
+EF_ARM_ABI_FLOAT_HARD = 0x400
+RISCV_FLOAT = {0: 0x0F00, 4: 0x1000}
+"""By e_flags & EF_RISCV_FLOAT_ABI: soft and double."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """A library in the cache."""
+
+    name: str
+    path: str
+    flags: int
+    hwcap: str = ""
+    """The glibc-hwcaps subdirectory it lies in, if any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """The entries that one loader accepts, by name."""
+
+    entries: dict[str, tuple[CacheEntry, ...]]
+
+    def lookup(self, name: str, hwcaps: Sequence[str]) -> tuple[str, ...]:
+        """List the files the loader takes for ``name``, its choice first, the baseline last."""
+        ranks = {level: rank for rank, level in enumerate(hwcaps)}
+        ranks[""] = len(ranks)
+        usable = [entry for entry in self.entries.get(name, ()) if entry.hwcap in ranks]
+        return tuple(entry.path for entry in sorted(usable, key=lambda entry: ranks[entry.hwcap]))
+
+
+def flags(abi: Abi, e_flags: int) -> int:
+    """Return the flags that ldconfig(8) gives to libraries of an ABI."""
+    if abi.machine == "EM_ARM":
+        return GENERIC | (ARM_HARD_FLOAT if e_flags & EF_ARM_ABI_FLOAT_HARD else 0)
+    if abi.machine == "EM_RISCV":
+        return GENERIC | RISCV_FLOAT.get(e_flags & 6, 0)
+    return GENERIC | REQUIRED.get((abi.machine, abi.bits), 0)
+
+
+def select(entries: Iterable[CacheEntry], wanted: int) -> Cache:
+    """Keep what a loader of the ABI with these flags accepts."""
+    by_name: defaultdict[str, list[CacheEntry]] = defaultdict(list)
+    for entry in entries:
+        if entry.flags == wanted:
+            by_name[entry.name].append(entry)
+    return Cache({name: tuple(found) for name, found in by_name.items()})
+
+
+def parse(data: bytes, little_endian: bool) -> tuple[CacheEntry, ...]:
+    """Read a cache file. What is damaged or of an unknown format has no entries, as for the loader."""
+    try:
+        return tuple(_parse(data, "<" if little_endian else ">"))
+    except (struct.error, IndexError):
+        return ()
+
+
+def _parse(data: bytes, order: str) -> Iterator[CacheEntry]:
+    start = 0
+    if data.startswith(OLD_MAGIC):
+        # The old format in front, for loaders older than glibc 2.2; the new one follows, aligned.
+        (count,) = struct.unpack_from(order + "I", data, 12)
+        start = (16 + 12 * count + 7) // 8 * 8
+    if data[start : start + len(MAGIC)] != MAGIC:
+        return
+    count, _, extension = struct.unpack_from(order + "II4xI", data, start + 20)
+    names = _hwcap_names(data, order, start, extension) if extension else ()
+    base = start + 48
+    for flag, key, value, _, hwcap in struct.iter_unpack(
+        order + "iIIIQ", data[base : base + 24 * count]
+    ):
+        if hwcap & HWCAP_NAMED:
+            level = names[hwcap & 0xFFFFFFFF]
+        elif hwcap:
+            continue  # a legacy hwcaps directory: no current loader takes it
+        else:
+            level = ""
+        yield CacheEntry(_text(data, start + key), _text(data, start + value), flag, level)
+
+
+def _hwcap_names(data: bytes, order: str, start: int, extension: int) -> tuple[str, ...]:
+    magic, count = struct.unpack_from(order + "II", data, start + extension)
+    if magic != EXTENSION_MAGIC:
+        return ()
+    for index in range(count):
+        tag, _, offset, size = struct.unpack_from(
+            order + "IIII", data, start + extension + 8 + 16 * index
+        )
+        if tag == EXTENSION_HWCAPS:
+            indices = struct.unpack_from(f"{order}{size // 4}I", data, start + offset)
+            return tuple(_text(data, start + at) for at in indices)
+    return ()
+
+
+def _text(data: bytes, offset: int) -> str:
+    return os.fsdecode(data[offset : data.index(b"\0", offset)])
+
+
+def sort_key(name: str) -> tuple[tuple[int, int], ...]:
+    """Order names as _dl_cache_libcmp does: runs of digits by value, and above any other byte."""
+    parts = re.findall(rb"\d+|\D", os.fsencode(name), re.DOTALL)
+    return tuple((1, int(part)) if part.isdigit() else (0, part[0]) for part in parts)
+
+
+def serialise(entries: Iterable[CacheEntry], little_endian: bool) -> bytes:
+    """Write a cache file in the format of glibc 2.33 and later, which every glibc since 2.2 reads."""
+    order = "<" if little_endian else ">"
+    ordered = sorted(set(entries), key=lambda e: (sort_key(e.name), e.hwcap, e.path), reverse=True)
+    levels = sorted({entry.hwcap for entry in ordered if entry.hwcap})
+    strings_at = 48 + 24 * len(ordered)
+    strings, offsets = _string_table(
+        itertools.chain.from_iterable((e.name, e.path) for e in ordered), levels, strings_at
+    )
+    body = b"".join(
+        struct.pack(
+            order + "iIIIQ",
+            entry.flags,
+            offsets[entry.name],
+            offsets[entry.path],
+            0,
+            HWCAP_NAMED | levels.index(entry.hwcap) if entry.hwcap else 0,
+        )
+        for entry in ordered
+    )
+    extension = strings_at + (len(strings) + 3) // 4 * 4 if levels else 0
+    # Byte order: 2 little, 3 big (cache_file_new_flags_endian).
+    header = MAGIC + struct.pack(
+        order + "IIB3xI12x", len(ordered), len(strings), 2 if little_endian else 3, extension
+    )
+    tail = b""
+    if levels:
+        names = struct.pack(f"{order}{len(levels)}I", *(offsets[level] for level in levels))
+        tail = struct.pack(
+            order + "IIIIII",
+            EXTENSION_MAGIC, 1, EXTENSION_HWCAPS, 0, extension + 24, len(names),
+        ) + names  # fmt: skip
+        strings = strings.ljust(extension - strings_at, b"\0")
+    return header + body + strings + tail
+
+
+def _string_table(
+    texts: Iterable[str], levels: Sequence[str], base: int
+) -> tuple[bytes, dict[str, int]]:
+    offsets: dict[str, int] = {}
+    table = bytearray()
+    for text in itertools.chain(texts, levels):
+        if text not in offsets:
+            offsets[text] = base + len(table)
+            table += os.fsencode(text) + b"\0"
+    return bytes(table), offsets

@@ -1,0 +1,262 @@
+"""Walk DT_NEEDED as the loader does at start-up, breadth first. Pure: files are seen by a view.
+
+glibc: elf/dl-deps.c (_dl_map_object_deps), elf/dl-load.c (_dl_map_object, open_verify).
+musl: ldso/dynlink.c (load_deps, load_library).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from magicpak.elf import Elf
+from magicpak.errors import LookupFailed, LookupRefused, MalformedExecutable
+from magicpak.loader.search import (
+    Environment,
+    Flavour,
+    How,
+    Loaded,
+    Loader,
+    Place,
+    expand,
+    places,
+)
+
+log = logging.getLogger(__name__)
+
+LIBGCC = "libgcc_s.so.1"
+MUSL_OWN = ("libc.", "libpthread.", "librt.", "libm.", "libdl.", "libutil.", "libxnet.")
+"""Names that musl's loader takes for itself."""
+GLIBC_OWN = ("libc.so.6", "libpthread.so.0")
+
+
+class View(Protocol):
+    """The files that the loader sees: the host's, or those of a bundle."""
+
+    def elf(self, path: str) -> Elf | None:
+        """Read an object; None where there is no such file. Raises MalformedExecutable."""
+        ...
+
+
+Ask = Callable[[str], str | None]
+"""Ask the real loader where it would load a name from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A library of the closure, how it was found, and who needs it."""
+
+    name: str
+    """The needed name under which it was found."""
+    path: str
+    elf: Elf
+    place: Place
+    needed_by: str
+    optional: bool = False
+    """Loaded later, by dlopen(3): the program starts without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """All that one executable loads, in the loader's order, and what it does not find."""
+
+    libraries: tuple[Library, ...] = ()
+    failures: tuple[LookupFailed | LookupRefused, ...] = ()
+
+
+def closure(
+    executable: Elf,
+    path: str,
+    loader: Loader,
+    view: View,
+    environment: Environment,
+    ask: Ask | None = None,
+) -> Closure:
+    """Find every library that the loader maps for an executable.
+
+    ``path`` is where the file itself lies (/proc/self/exe), which governs ``$ORIGIN``.
+    """
+    walk = _Walk(loader, view, environment, ask)
+    root = walk.begin(executable, path)
+    for name in environment.preload:
+        walk.preload(name, root)
+    walk.run()
+    walk.run_optional()
+    auditors = [
+        name for text in executable.audit for name in text.split(":") if name
+    ]
+    for name in auditors:
+        walk.add_optional((name,), root, f"auditor of {path}")
+    walk.run()
+    return Closure(tuple(walk.libraries), tuple(walk.failures))
+
+
+@dataclass(slots=True)
+class _Walk:
+    loader: Loader
+    view: View
+    environment: Environment
+    ask: Ask | None
+    libraries: list[Library] = field(default_factory=list)
+    failures: list[LookupFailed | LookupRefused] = field(default_factory=list)
+    by_name: dict[str, Loaded] = field(default_factory=dict)
+    by_identity: dict[tuple[int, int], Loaded] = field(default_factory=dict)
+    queue: deque[Loaded] = field(default_factory=deque)
+    optional: bool = False
+
+    def begin(self, executable: Elf, path: str) -> Loaded:
+        root = Loaded(path, executable)
+        self._keep(root, path)
+        # The loader is in the process before anything else, under its path and its soname.
+        if executable.path != self.loader.interpreter:
+            own = self._open(self.loader.interpreter)
+            if own is not None:
+                self._keep(Loaded(self.loader.interpreter, own, root), self.loader.interpreter)
+                self.by_name[self.loader.interpreter.rpartition("/")[2]] = self.by_identity[own.identity]
+        self.queue.append(root)
+        return root
+
+    def _keep(self, loaded: Loaded, name: str) -> None:
+        self.by_identity.setdefault(loaded.elf.identity, loaded)
+        self.by_name.setdefault(name, loaded)
+        self.by_name.setdefault(loaded.path, loaded)
+        if loaded.elf.soname is not None and self.loader.flavour is Flavour.GLIBC:
+            self.by_name.setdefault(loaded.elf.soname, loaded)
+
+    def run(self) -> None:
+        """Load what the loaded objects need, until nothing new comes."""
+        while self.queue:
+            needer = self.queue.popleft()
+            for name in needer.elf.needed:
+                self._need(name, needer)
+            if self.loader.flavour is Flavour.GLIBC:
+                for name in needer.elf.filters:
+                    self._need(name, needer)
+                for name in needer.elf.auxiliary:
+                    self.load(name, needer)
+
+    def run_optional(self) -> None:
+        """Load what the objects are known to dlopen: libgcc_s, and what their notes say."""
+        asked: set[Loaded] = set()
+        while True:
+            new = [loaded for loaded in self.by_identity.values() if loaded not in asked]
+            if not new:
+                return
+            for loaded in new:
+                asked.add(loaded)
+                if self._cancels(loaded):
+                    self.add_optional((LIBGCC,), loaded, f"pthread_exit(3) in {loaded.path}")
+                for note in loaded.elf.dlopens:
+                    self._note(note.sonames, note.feature, note.priority, loaded)
+            self.run()
+
+    def _cancels(self, loaded: Loaded) -> bool:
+        own = loaded.elf.soname in GLIBC_OWN or loaded.path == self.loader.interpreter
+        return loaded.elf.cancels and not own and self.loader.flavour is Flavour.GLIBC
+
+    def _note(self, sonames: tuple[str, ...], feature: str, priority: str, needer: Loaded) -> None:
+        reason = f"dlopen note of {needer.path}" + (f" ({feature})" if feature else "")
+        if priority == "suggested":
+            log.info("%s suggests %s: not bundled", reason, " or ".join(sonames))
+        elif not self.add_optional(sonames, needer, reason) and priority == "required":
+            log.warning("%s requires %s: not found", reason, " or ".join(sonames))
+
+    def add_optional(self, names: tuple[str, ...], needer: Loaded, reason: str) -> bool:
+        """Load the first of the names that is there, as dlopen(3) by ``needer`` would."""
+        self.optional = True
+        found = any(self.load(name, needer) for name in names)
+        if not found:
+            log.info("%s: %s is not here", reason, " or ".join(names))
+        return found
+
+    def preload(self, name: str, root: Loaded) -> None:
+        """Load what LD_PRELOAD or /etc/ld.so.preload names; the loader goes on without it."""
+        if self.load(name, root):
+            log.info("%s is preloaded here: in the image, LD_PRELOAD has to name it again", name)
+
+    def _need(self, name: str, needer: Loaded) -> None:
+        if self.load(name, needer):
+            return
+        looked = tuple(str(place) for place in self._places(name, needer))
+        if not any(isinstance(f, LookupRefused) and f.name == name for f in self.failures):
+            self._fail(LookupFailed(name, needer.path, tuple(dict.fromkeys(looked))))
+
+    def _fail(self, failure: LookupFailed | LookupRefused) -> None:
+        if self.optional:
+            log.warning("%s (loaded later, by dlopen)", failure)
+        else:
+            self.failures.append(failure)
+
+    def _places(self, name: str, needer: Loaded) -> Iterator[Place]:
+        return places(name, needer, self.loader, self.environment)
+
+    def load(self, text: str, needer: Loaded) -> bool:
+        """Load one object by name; False where no place has it."""
+        name = expand(text, needer.origin, self.loader)
+        if name in self.by_name or self._is_musl_itself(name):
+            return True
+        try:
+            found = self._search(name, needer)
+        except MalformedExecutable as e:
+            self._fail(LookupRefused(name, needer.path, e.path, e.reason))
+            return False
+        if found is None:
+            return False
+        path, elf, place = found
+        self._baseline(name, needer, place, path)
+        known = self.by_identity.get(elf.identity)
+        if known is not None:
+            self.by_name[name] = known
+            if known.path == path or place.how is not How.DLOPEN:
+                self._record(name, path, elf, place, needer)
+            return True
+        loaded = Loaded(path, elf, needer)
+        self._keep(loaded, name)
+        self._record(name, path, elf, place, needer)
+        self.queue.append(loaded)
+        return True
+
+    def _record(self, name: str, path: str, elf: Elf, place: Place, needer: Loaded) -> None:
+        self.libraries.append(Library(name, path, elf, place, needer.path, self.optional))
+
+    def _is_musl_itself(self, name: str) -> bool:
+        return self.loader.flavour is Flavour.MUSL and name.startswith(MUSL_OWN)
+
+    def _search(self, name: str, needer: Loaded) -> tuple[str, Elf, Place] | None:
+        for place in self._places(name, needer):
+            for path in place.candidates:
+                elf = self._open(path)
+                if elf is not None and self._fits(elf, needer):
+                    return path, elf, place
+        path_asked = self.ask(name) if self.ask is not None and "/" not in name else None
+        if path_asked:
+            elf = self._open(path_asked)
+            if elf is not None:
+                return path_asked, elf, Place(How.DLOPEN, path_asked.rpartition("/")[0])
+        return None
+
+    def _open(self, path: str) -> Elf | None:
+        return self.view.elf(path)
+
+    def _fits(self, elf: Elf, needer: Loaded) -> bool:
+        """Tell whether the loader takes a candidate or passes it over for the next place."""
+        if elf.abi != needer.elf.abi:
+            if self.loader.flavour is Flavour.MUSL:
+                raise MalformedExecutable(elf.path, "it is for another machine or word size")
+            return False
+        if elf.kind != "ET_DYN":
+            raise MalformedExecutable(elf.path, "it is not a shared object")
+        return True
+
+    def _baseline(self, name: str, needer: Loaded, place: Place, path: str) -> None:
+        """Take the plain variant beside one of glibc-hwcaps, so that older processors start too."""
+        if "/glibc-hwcaps/" not in path:
+            return
+        for candidate in place.candidates[place.candidates.index(path) + 1 :]:
+            elf = self._open(candidate) if "/glibc-hwcaps/" not in candidate else None
+            if elf is not None and elf.abi == needer.elf.abi:
+                self._record(name, candidate, elf, place, needer)
+                return

@@ -1,0 +1,210 @@
+"""Find out which loader governs an object, and what that loader knows."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from magicpak import process
+from magicpak.elf import Abi, Elf
+from magicpak.errors import IoError, MalformedExecutable, TimedOut, ToolNotFound
+from magicpak.loader import cache
+from magicpak.loader.closure import Ask, View
+from magicpak.loader.helper import Helper, SearchPath
+from magicpak.loader.search import Flavour, Loader
+
+log = logging.getLogger(__name__)
+
+USUAL_INTERPRETERS = (
+    "/lib64/ld-linux-x86-64.so.2",
+    "/lib/ld-linux.so.2",
+    "/libx32/ld-linux-x32.so.2",
+    "/lib/ld-linux-aarch64.so.1",
+    "/lib/ld-linux-aarch64_be.so.1",
+    "/lib/ld-linux-armhf.so.3",
+    "/lib/ld-linux.so.3",
+    "/lib64/ld64.so.2",
+    "/lib64/ld64.so.1",
+    "/lib/ld64.so.1",
+    "/lib/ld-linux-riscv64-lp64d.so.1",
+    "/lib/ld-linux-riscv64-lp64.so.1",
+    "/lib64/ld-linux-loongarch-lp64d.so.1",
+    "/lib64/ld.so.1",
+    "/lib32/ld.so.1",
+    "/lib/ld.so.1",
+    "/lib/ld-linux-ia64.so.2",
+    "/lib/ld-linux-mipsn8.so.1",
+)
+MUSL_NAMES = (
+    "x86_64", "i386", "x32", "aarch64", "aarch64_be", "armhf", "arm", "armeb", "powerpc64le",
+    "powerpc64", "powerpc", "s390x", "riscv64", "riscv32", "loongarch64", "mips", "mipsel",
+    "mips64", "mips64el", "m68k", "or1k", "sh", "microblaze",
+)  # fmt: skip
+USUAL_MUSL = tuple(f"/lib/ld-musl-{name}.so.1" for name in MUSL_NAMES)
+USUAL_DIRECTORIES = {64: ("/lib64", "/usr/lib64", "/lib", "/usr/lib"), 32: ("/lib", "/usr/lib")}
+MUSL_DIRECTORIES = ("/lib", "/usr/local/lib", "/usr/lib")
+VERIFIED = (0, 2)
+"""What ``ld.so --verify`` returns for an object that this loader can load (rtld.c)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """The C compiler for the helper, and whether the user named it."""
+
+    name: str = "cc"
+    chosen: bool = False
+
+    def find(self) -> str | None:
+        """Find it on PATH; None where only the default is missing. Raises ToolNotFound."""
+        try:
+            return process.find(self.name, "cc", "--cc")
+        except ToolNotFound:
+            if self.chosen:
+                raise
+            log.info("no C compiler: the loader is read instead of asked")
+            return None
+
+
+@dataclass(slots=True)
+class Identified:
+    """The loaders met in a run, each asked once."""
+
+    view: View
+    locate: Callable[[str], str]
+    """From a path to where that file is on this machine."""
+    scratch: str
+    stack: contextlib.ExitStack
+    compiler: Compiler = field(default_factory=Compiler)
+    native: bool = True
+    """Whether programs of these files may run here: not so below a sysroot."""
+    dlopen: bool = True
+    """Whether a library that the search does not find may be asked for by dlopen(3)."""
+    known: dict[str, tuple[Loader, Ask | None]] = field(default_factory=dict)
+
+    def governing(self, elf: Elf) -> str | None:
+        """Return the interpreter that loads an object: its own, or the usual one of its ABI."""
+        if elf.interpreter is not None:
+            return elf.interpreter
+        musl = any(name == "libc.so" or name.startswith("libc.musl-") for name in elf.needed)
+        for path in USUAL_MUSL if musl else USUAL_INTERPRETERS:
+            if self._abi(path) == elf.abi and (musl or self._verifies(path, elf)):
+                return path
+        return None
+
+    def loader(self, interpreter: str, elf: Elf) -> tuple[Loader, Ask | None]:
+        """Describe a loader, with the way to ask it for a place."""
+        if interpreter not in self.known:
+            musl = "ld-musl-" in interpreter.rpartition("/")[2]
+            describe = self._musl if musl else self._glibc
+            self.known[interpreter] = describe(interpreter, elf)
+        return self.known[interpreter]
+
+    def _abi(self, path: str) -> Abi | None:
+        try:
+            found = self.view.elf(path)
+        except (MalformedExecutable, IoError):
+            return None
+        return found.abi if found is not None else None
+
+    def _verifies(self, interpreter: str, elf: Elf) -> bool:
+        if not self.native:
+            return True
+        try:
+            status = process.run((interpreter, "--verify", elf.path), env={}, timeout=10).status
+        except (OSError, TimedOut):
+            return True  # it does not run here: its ABI has to do
+        return status in VERIFIED
+
+    def _musl(self, interpreter: str, _elf: Elf) -> tuple[Loader, None]:
+        prefix = interpreter.rpartition("/")[0].rpartition("/")[0]
+        architecture = interpreter.rpartition("ld-musl-")[2].removesuffix(".so.1")
+        try:
+            with open(self.locate(f"{prefix}/etc/ld-musl-{architecture}.path"), "rb") as file:
+                text = os.fsdecode(file.read())
+            directories = tuple(part for part in re.split("[:\n]", text) if part)
+        except OSError:
+            directories = MUSL_DIRECTORIES
+        return Loader(interpreter, Flavour.MUSL, directories), None
+
+    def _glibc(self, interpreter: str, elf: Elf) -> tuple[Loader, Ask | None]:
+        helper = self._helper(interpreter, elf)
+        diagnostics = self._diagnostics(interpreter)
+        path = helper.search_path() if helper is not None else None
+        path = path or told_by(diagnostics) or self._read(interpreter, elf)
+        loader = Loader(
+            interpreter,
+            Flavour.GLIBC,
+            path.directories,
+            path.lib,
+            path.platform,
+            active_hwcaps(diagnostics),
+            self._cache(diagnostics.get("path.sysconfdir", "/etc"), elf),
+        )
+        log.debug("%s looks in %s", interpreter, ":".join(path.directories))
+        return loader, helper.place if helper is not None and self.dlopen else None
+
+    def _helper(self, interpreter: str, elf: Elf) -> Helper | None:
+        if not self.native or elf.abi != self._abi("/proc/self/exe"):
+            return None
+        compiler = self.compiler.find()
+        if compiler is None:
+            return None
+        return Helper(interpreter, compiler, self.scratch, self.stack)
+
+    def _diagnostics(self, interpreter: str) -> dict[str, str]:
+        """Run ``ld.so --list-diagnostics`` (glibc 2.33 and later)."""
+        if not self.native:
+            return {}
+        try:
+            told = process.run((interpreter, "--list-diagnostics"), env={}, timeout=10)
+        except (OSError, TimedOut):
+            return {}
+        if told.status != 0:
+            return {}
+        lines = (line.partition("=") for line in os.fsdecode(told.stdout).splitlines())
+        return {key: value.strip('"') for key, _, value in lines}
+
+    def _read(self, interpreter: str, elf: Elf) -> SearchPath:
+        """Read the default directories from the loader file: they lie there in one run."""
+        try:
+            with open(self.locate(interpreter), "rb") as file:
+                content = file.read()
+        except OSError:
+            content = b""
+        run = re.search(rb"(?:/(?:[\w.+-]+/)+\0){2,}", content)
+        texts = os.fsdecode(run[0]).split("\0")[:-1] if run else USUAL_DIRECTORIES[elf.abi.bits]
+        directories = tuple(text.rstrip("/") for text in texts)
+        platform = elf.abi.machine.removeprefix("EM_").lower()
+        # The first system directory is "/" + $LIB wherever glibc is built for a distribution.
+        return SearchPath(directories, directories[0].lstrip("/"), platform)
+
+    def _cache(self, directory: str, elf: Elf) -> cache.Cache | None:
+        try:
+            with open(self.locate(f"{directory}/ld.so.cache"), "rb") as file:
+                entries = cache.parse(file.read(), elf.abi.little_endian)
+        except OSError:
+            return None
+        return cache.select(entries, cache.flags(elf.abi, elf.flags))
+
+
+def told_by(diagnostics: dict[str, str]) -> SearchPath | None:
+    """Take the search path out of a loader's diagnostics; None where they do not tell it."""
+    key = "path.system_dirs[{:#x}]"
+    directories = []
+    while (value := diagnostics.get(key.format(len(directories)))) is not None:
+        directories.append(value.rstrip("/"))
+    if not directories:
+        return None
+    lib = diagnostics.get("dl_dst_lib", "lib")
+    return SearchPath(tuple(directories), lib, diagnostics.get("dl_platform", ""))
+
+
+def active_hwcaps(diagnostics: dict[str, str]) -> tuple[str, ...]:
+    """List the glibc-hwcaps subdirectories that the loader searches on this processor."""
+    names = diagnostics.get("dl_hwcaps_subdirs", "").split(":")
+    mask = int(diagnostics.get("dl_hwcaps_subdirs_active", "0"), 0)
+    return tuple(name for bit, name in enumerate(names) if name and mask >> bit & 1)

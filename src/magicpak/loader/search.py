@@ -1,0 +1,207 @@
+"""The places where a dynamic loader looks for a needed library, in its order. Pure.
+
+glibc: ld.so(8) and elf/dl-load.c (_dl_map_object, fillin_rpath, is_dst).
+musl: ldso/dynlink.c (load_library, path_open, fixup_rpath).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from magicpak.elf import DF_1_NODEFLIB, Elf
+from magicpak.loader.cache import Cache
+
+
+class Flavour(Enum):
+    """Whose loader it is: the two search differently."""
+
+    GLIBC = "glibc"
+    MUSL = "musl"
+
+
+class How(Enum):
+    """By which rule a library is found."""
+
+    RPATH = "rpath"
+    LIBRARY_PATH = "LD_LIBRARY_PATH"
+    RUNPATH = "runpath"
+    CACHE = "ld.so.cache"
+    DEFAULT = "default directory"
+    SLASH = "path in the needed name"
+    LOADED = "loaded already"
+    INTERPRETER = "the loader itself"
+    DLOPEN = "dlopen"
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """What is known of one dynamic loader."""
+
+    interpreter: str
+    flavour: Flavour
+    directories: tuple[str, ...]
+    """Where it looks by default."""
+    lib: str = "lib"
+    """What ``$LIB`` stands for."""
+    platform: str = ""
+    """What ``$PLATFORM`` stands for."""
+    hwcaps: tuple[str, ...] = ()
+    """Subdirectories of ``glibc-hwcaps`` that this processor can use, best first."""
+    cache: Cache | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the loader takes from the process: variables and working directory."""
+
+    library_path: str = ""
+    preload: tuple[str, ...] = ()
+    directory: str = "/"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loaded:
+    """An object in the process, with the one that made it load."""
+
+    path: str
+    """The path it was found by; of the executable, the path of the file itself."""
+    elf: Elf
+    loader: Loaded | None = None
+
+    @property
+    def origin(self) -> str:
+        """What ``$ORIGIN`` stands for in this object."""
+        return self.path.rpartition("/")[0] or "/"
+
+    def chain(self) -> Iterator[Loaded]:
+        """Go up from this object to the executable."""
+        link: Loaded | None = self
+        while link is not None:
+            yield link
+            link = link.loader
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A directory that is searched (or the cache), and why."""
+
+    how: How
+    directory: str = ""
+    of: str = ""
+    """The object whose RPATH or RUNPATH it is."""
+    candidates: tuple[str, ...] = field(default=(), compare=False)
+    """The files to try, best first."""
+
+    def __str__(self) -> str:
+        if self.how is How.SLASH:
+            return self.directory
+        if self.how is How.CACHE:
+            return "the loader's cache"
+        return f"{self.directory} ({self.how.value}{f' of {self.of}' if self.of else ''})"
+
+
+def places(
+    name: str, needer: Loaded, loader: Loader, environment: Environment
+) -> Iterator[Place]:
+    """List where the loader looks for ``name``, which ``needer`` needs, in order."""
+    if "/" in name:
+        path = _below(environment.directory, name)
+        yield Place(How.SLASH, path, candidates=(path,))
+    elif loader.flavour is Flavour.MUSL:
+        yield from _musl(name, needer, loader, environment)
+    else:
+        yield from _glibc(name, needer, loader, environment)
+
+
+def _glibc(name: str, needer: Loaded, loader: Loader, environment: Environment) -> Iterator[Place]:
+    *_, executable = needer.chain()
+    defaults = not needer.elf.flags_1 & DF_1_NODEFLIB
+
+    def listed(how: How, text: str, owner: Loaded, of: str, separators: str = ":") -> Iterator[Place]:
+        for element in elements(text, separators) if text else ():
+            directory = expand(element, owner.origin, loader)
+            path = _below(environment.directory, directory)
+            yield Place(how, path, of, _candidates(path, name, loader.hwcaps))
+
+    if needer.elf.runpath is None:
+        for link in needer.chain():
+            if link.elf.runpath is None and link.elf.rpath is not None:
+                yield from listed(How.RPATH, link.elf.rpath, link, link.path)
+    yield from listed(How.LIBRARY_PATH, environment.library_path, executable, "", ":;")
+    if needer.elf.runpath is not None:
+        yield from listed(How.RUNPATH, needer.elf.runpath, needer, needer.path)
+    if loader.cache is not None:
+        found = loader.cache.lookup(name, loader.hwcaps)
+        # With DF_1_NODEFLIB the cache must not bring a default directory in by the back door.
+        usable = (path for path in found if defaults or not _starts(path, loader.directories))
+        yield Place(How.CACHE, candidates=tuple(usable))
+    if defaults:
+        for directory in loader.directories:
+            yield Place(
+                How.DEFAULT, directory, candidates=_candidates(directory, name, loader.hwcaps)
+            )
+
+
+def _musl(name: str, needer: Loaded, loader: Loader, environment: Environment) -> Iterator[Place]:
+    def listed(how: How, text: str, of: str = "") -> Iterator[Place]:
+        for element in re.split("[:\n]", text):
+            if element:
+                path = _below(environment.directory, element)
+                yield Place(how, path, of, (_join(path, name),))
+
+    yield from listed(How.LIBRARY_PATH, environment.library_path)
+    for link in needer.chain():
+        # One list for both, RUNPATH where there are two, and both are inherited.
+        text = link.elf.runpath if link.elf.runpath is not None else link.elf.rpath
+        how = How.RPATH if link.elf.runpath is None else How.RUNPATH
+        expanded = _expand_musl(text or "", link.origin)
+        yield from listed(how, expanded, link.path)
+    for directory in loader.directories:
+        yield Place(How.DEFAULT, directory, candidates=(_join(directory, name),))
+
+
+def elements(text: str, separators: str = ":") -> list[str]:
+    """Split a search path as glibc does; an empty element is the working directory."""
+    parts = re.split(f"[{separators}]", text)
+    return [part.rstrip("/") or ("/" if part else ".") for part in parts]
+
+
+TOKEN = re.compile(r"\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)(?![A-Za-z0-9_]))")
+
+
+def expand(text: str, origin: str, loader: Loader) -> str:
+    """Expand the dynamic string tokens of glibc; any other ``$`` stands for itself."""
+    if "$" not in text:
+        return text
+    if loader.flavour is Flavour.MUSL:
+        return text  # musl knows tokens in RPATH and RUNPATH alone
+    values = {"ORIGIN": origin, "LIB": loader.lib, "PLATFORM": loader.platform}
+    return TOKEN.sub(lambda match: values[match[1] or match[2]], text)
+
+
+def _expand_musl(text: str, origin: str) -> str:
+    """Expand ``$ORIGIN``, the only token of musl; a list with any other token is not used."""
+    replaced = re.sub(r"\$(?:ORIGIN|\{ORIGIN\})", lambda _: origin, text)
+    return "" if re.search(r"\$(?!ORIGIN|\{ORIGIN\})", text) else replaced
+
+
+def _candidates(directory: str, name: str, hwcaps: Sequence[str]) -> tuple[str, ...]:
+    special = (_join(directory, f"glibc-hwcaps/{level}/{name}") for level in hwcaps)
+    return (*special, _join(directory, name))
+
+
+def _join(directory: str, name: str) -> str:
+    return f"{directory.rstrip('/')}/{name}"
+
+
+def _below(working_directory: str, path: str) -> str:
+    if path.startswith("/"):
+        return path
+    return working_directory if path in ("", ".") else _join(working_directory, path)
+
+
+def _starts(path: str, directories: Sequence[str]) -> bool:
+    return path.startswith(tuple(_join(directory, "") for directory in directories))
