@@ -1,0 +1,91 @@
+"""Which files a command touches, by strace(1)."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+
+from magicpak import process
+from magicpak.trace.failures import (
+    CommandFailed,
+    DynamicFailed,
+    MalformedEndpoint,
+    NoAnswer,
+    NotStarted,
+    TraceRefused,
+)
+from magicpak.trace.session import record
+from magicpak.trace.strace_log import parse
+from magicpak.trace.touched import Touched, sift
+
+__all__ = [
+    "CommandFailed",
+    "DynamicFailed",
+    "MalformedEndpoint",
+    "NoAnswer",
+    "NotStarted",
+    "Touched",
+    "TraceRefused",
+    "read_log",
+    "run",
+]
+
+
+def run(
+    executable: str,
+    arguments: Sequence[str] = (),
+    *,
+    scratch: str,
+    stdin: bytes = b"",
+    strace: str = "strace",
+    allow_failure: bool = False,
+    timeout: float | None = None,
+    command: str | None = None,
+    wait_for: str | None = None,
+) -> tuple[Touched, ...]:
+    """Run a program and return what it and its children touched, sorted; not the program itself.
+
+    ``scratch`` is a private directory, for the log. The run ends with the program, or after
+    ``timeout`` seconds, or with the ``command`` (for sh -c) that runs beside it as soon as
+    ``wait_for`` answers (within 30 s): ended so, by SIGTERM and after 5 s SIGKILL, it counts as
+    success. Children that outlive a program get 2 s; with a ``timeout`` or a ``command`` they are
+    the server, and the run goes on. ``wait_for`` alone ends the run at the first answer.
+
+    Raises DynamicFailed, NotStarted, TraceRefused, CommandFailed, NoAnswer, MalformedEndpoint;
+    ToolNotFound.
+    """
+    tracer = process.find(strace, "strace", "--strace")
+    # A bare name is a file here, as for every INPUT; strace would look it up on PATH.
+    program = executable if "/" in executable else f"./{executable}"
+    log_file, started = _new_log(scratch)
+    data = record(
+        tracer,
+        [program, *arguments],
+        log_file=log_file,
+        stdin=stdin,
+        allow_failure=allow_failure,
+        timeout=timeout,
+        command=command,
+        wait_for=wait_for,
+    )
+    return sift(parse(data, os.getcwd()), started)
+
+
+def read_log(data: bytes, cwd: str) -> tuple[Touched, ...]:
+    """Return what a program touched by the log of ``strace -f -y -xx -o FILE PROGRAM``.
+
+    ``cwd`` is the directory in which it was started. The first program executed in the log is not
+    in the result, and nothing is that this host has not.
+    """
+    return sift(parse(data, cwd))
+
+
+def _new_log(scratch: str) -> tuple[str, int]:
+    """Make the file for the log, and return its path and time: now, by the clock of files."""
+    # That clock steps by up to 10 ms: what was changed just now must get an earlier time.
+    time.sleep(0.01)
+    fd, path = tempfile.mkstemp(".strace", dir=scratch)
+    with open(fd, "rb") as file:
+        return path, os.fstat(file.fileno()).st_mtime_ns

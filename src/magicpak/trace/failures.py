@@ -1,0 +1,107 @@
+"""How a traced run fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from magicpak.errors import MagicpakError, one_line, printable
+from magicpak.process import describe
+
+_END = 500  # characters of what a program printed
+
+
+def end_of(output: bytes, most: int = _END) -> str:
+    """Return the end of what a program printed, on one line."""
+    text = printable(one_line(output))
+    return text if len(text) <= most else "..." + text[-most:]
+
+
+def _printed(stderr: bytes) -> str:
+    text = end_of(stderr)
+    return f"; stderr: {text}" if text else ""
+
+
+@dataclass(eq=False)
+class DynamicFailed(MagicpakError):
+    """The traced program ended with a status that is not 0."""
+
+    status: int
+    stderr: bytes
+
+    def __str__(self) -> str:
+        return (
+            f"Dynamic analysis subprocess failed: {describe(self.status)}{_printed(self.stderr)}; "
+            "--dynamic-allow-failure takes what it touched all the same"
+        )
+
+
+@dataclass(eq=False)
+class NotStarted(MagicpakError):
+    """strace could not start the program."""
+
+    executable: str
+    stderr: bytes
+
+    def __str__(self) -> str:
+        return (
+            f"Dynamic analysis subprocess failed: cannot start {printable(self.executable)}"
+            f"{_printed(self.stderr)}"
+        )
+
+
+@dataclass(eq=False)
+class TraceRefused(MagicpakError):
+    """The machine does not let strace trace."""
+
+    said: str
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"Unable to trace the program: {self.said} ({self.reason}); trace it where ptrace(2) "
+            "is permitted, by 'strace -f -y -xx -o FILE PROGRAM', and pass --dynamic-log FILE"
+        )
+
+
+@dataclass(eq=False)
+class CommandFailed(MagicpakError):
+    """The command that exercises the traced program failed; ``status`` None: it did not end."""
+
+    command: str
+    status: int | None
+    stderr: bytes
+
+    def __str__(self) -> str:
+        how = "did not end in time" if self.status is None else describe(self.status)
+        return (
+            f"Dynamic analysis command failed: '{printable(self.command)}': {how}"
+            f"{_printed(self.stderr)}"
+        )
+
+
+@dataclass(eq=False)
+class NoAnswer(MagicpakError):
+    """What the run waits for did not answer."""
+
+    endpoint: str
+    reason: str
+    stderr: bytes
+
+    def __str__(self) -> str:
+        return (
+            f"Dynamic analysis failed: nothing answers at {printable(self.endpoint)}: "
+            f"{self.reason}{_printed(self.stderr)}"
+        )
+
+
+@dataclass(eq=False)
+class MalformedEndpoint(MagicpakError):
+    """What to wait for is neither a port nor the path of a socket."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return (
+            f"Invalid --dynamic-wait-for: '{printable(self.text)}' is none of HOST:PORT, :PORT, "
+            "PORT (1 to 65535), or the path of a unix socket"
+        )
