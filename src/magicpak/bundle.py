@@ -1,0 +1,314 @@
+"""The plan of a bundle: every file, link and directory in it, and why each is there. Pure."""
+
+from __future__ import annotations
+
+import logging
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import cached_property
+from typing import NamedTuple
+
+from magicpak.errors import MagicpakError
+
+log = logging.getLogger(__name__)
+
+LINKS_FOLLOWED = 40
+"""As many as Linux follows (path_resolution(7))."""
+
+
+class BundlePath(str):
+    """An absolute path within the bundle. It never leaves it: ``..`` at the root is the root."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> BundlePath:
+        """Take a path with or without a leading slash, as seen from the bundle's root."""
+        return super().__new__(cls, posixpath.normpath("/" + text.lstrip("/")))
+
+    @property
+    def parent(self) -> BundlePath:
+        """The directory it lies in; of the root, the root."""
+        return str.__new__(BundlePath, self.rpartition("/")[0] or "/")
+
+    def parents(self) -> Iterator[BundlePath]:
+        """Go up from the directory it lies in, the root left out."""
+        parent = self.parent
+        while parent != "/":
+            yield parent
+            parent = parent.parent
+
+    def target(self, text: str) -> BundlePath:
+        """Return where a link that lies here, with this text, leads."""
+        return BundlePath(text if text.startswith("/") else f"{self.parent}/{text}")
+
+
+class Why(Enum):
+    """Why an entry is in the bundle."""
+
+    INPUT = "input"
+    INTERPRETER = "interpreter of"
+    NEEDED = "needed by"
+    TRACED = "used in the traced run by"
+    INCLUDED = "included by"
+    LINK = "link from"
+    MKDIR = "made by --mkdir"
+    PARENT = "directory of"
+    CACHE = "generated for the loader"
+
+
+class Origin(NamedTuple):
+    """A reason, and the object or pattern it refers to."""
+
+    why: Why
+    of: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.why.value} {self.of}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What is kept of a host file beside its content."""
+
+    mode: int
+    """Permission bits, with set-uid, set-gid and sticky."""
+    uid: int = 0
+    gid: int = 0
+    mtime: int = 0
+    """Nanoseconds since the epoch."""
+    capability: bytes | None = None
+    """The extended attribute ``security.capability`` (capabilities(7))."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A regular file, with the content of ``source`` or one that was made for it."""
+
+    source: str
+    """Where it is on this machine."""
+    identity: tuple[int, int]
+    """Device and inode of the source."""
+    size: int
+    meta: Meta
+    packed: str | None = None
+    """A file that has the content instead: the source packed by upx."""
+    content: bytes | None = None
+    """The content itself, where it was generated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A symbolic link."""
+
+    text: str
+    meta: Meta
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A directory; its time is that of its newest entry unless ``dated``."""
+
+    meta: Meta
+    dated: bool = False
+
+
+Entry = File | Link | Directory
+
+
+class Placed(NamedTuple):
+    """An entry with its place and the reason for it."""
+
+    path: BundlePath
+    entry: Entry
+    origin: Origin
+
+
+class Item(NamedTuple):
+    """An entry of the bundle, with all the reasons for it."""
+
+    entry: Entry
+    origins: tuple[Origin, ...]
+
+    def because(self, *whys: Why) -> bool:
+        """Tell whether one of these is among the reasons."""
+        return any(origin.why in whys for origin in self.origins)
+
+
+@dataclass(eq=False)
+class PlaceTaken(MagicpakError):
+    """Two inputs would lie at the same path of the bundle."""
+
+    path: str
+    first: str
+    second: str
+
+    def __str__(self) -> str:
+        return (
+            f"Both {self.first} and {self.second} would be {self.path} in the bundle; "
+            f"end --install-to with '/' to give a directory"
+        )
+
+
+class Bundle:
+    """The plan. It does not change: every operation returns another one."""
+
+    def __init__(self, items: Mapping[BundlePath, Item] | None = None) -> None:
+        """Take entries by path."""
+        self._items: Mapping[BundlePath, Item] = items or {}
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[tuple[BundlePath, Item]]:
+        """Go through the entries in the order of their paths, a directory before what it holds."""
+        for path in sorted(self._items, key=lambda path: path.split("/")):
+            yield path, self._items[path]
+
+    def get(self, path: BundlePath) -> Item | None:
+        """Return what lies at exactly this path."""
+        return self._items.get(path)
+
+    @cached_property
+    def directories(self) -> frozenset[BundlePath]:
+        """All directories, those that only hold others too, the root left out."""
+        found: set[BundlePath] = set()
+        for path, item in self._items.items():
+            if isinstance(item.entry, Directory):
+                found.add(path)
+            for parent in path.parents():
+                if parent in found:
+                    break
+                found.add(parent)
+        return frozenset(found)
+
+    def add(self, placed: Iterable[Placed]) -> Bundle:
+        """Add entries. Where two differ the first one stays, with a warning.
+
+        Raises PlaceTaken when both are inputs.
+        """
+        items = dict(self._items)
+        for path, entry, origin in placed:
+            if path == "/":
+                continue
+            known = items.get(path)
+            if known is None:
+                items[path] = Item(entry, (origin,))
+                continue
+            if _differ(known.entry, entry):
+                _report(path, known, entry, origin)
+            origins = known.origins if origin in known.origins else (*known.origins, origin)
+            items[path] = Item(known.entry, origins)
+        return Bundle(items)
+
+    def change(self, change: Callable[[BundlePath, Entry], Entry]) -> Bundle:
+        """Replace entries by what ``change`` makes of them."""
+        return Bundle(
+            {path: Item(change(path, item.entry), item.origins) for path, item in self._items.items()}
+        )
+
+    def without(self, excluded: Callable[[str], bool]) -> tuple[Bundle, Bundle]:
+        """Split into what stays and what goes.
+
+        With a link goes what only this link brought in, and with an included directory what lies
+        in it.
+        """
+        gone = {path for path in self._items if excluded(path)}
+        trees = {
+            path
+            for path in gone
+            if isinstance(self._items[path].entry, Directory)
+            and self._items[path].because(Why.INCLUDED)
+        }
+        if trees:
+            gone |= {path for path in self._items if not trees.isdisjoint(path.parents())}
+        grown = bool(gone)
+        while grown:
+            orphans = {
+                path
+                for path, item in self._items.items()
+                if path not in gone
+                and all(origin.why is Why.LINK and origin.of in gone for origin in item.origins)
+            }
+            gone |= orphans
+            grown = bool(orphans)
+        kept = {path: item for path, item in self._items.items() if path not in gone}
+        return Bundle(kept), Bundle({path: self._items[path] for path in gone})
+
+    def settled(self) -> Bundle:
+        """Move what would lie below a link to where the link leads, as the file system does."""
+        links = {path for path, item in self._items.items() if isinstance(item.entry, Link)}
+        below = [path for path in self._items if not links.isdisjoint(path.parents())]
+        if not below:
+            return self
+        settled = Bundle({path: self._items[path] for path in self._items if path not in set(below)})
+        moved = []
+        for path in sorted(below):
+            place = self.resolve(path.parent, final=True)
+            if place is None:
+                log.warning("%s is left out: a link on its way leads nowhere", path)
+                continue
+            item = self._items[path]
+            name = path.rpartition("/")[2]
+            moved += [
+                Placed(BundlePath(f"{place}/{name}"), item.entry, origin) for origin in item.origins
+            ]
+        return settled.add(moved).settled()
+
+    def resolve(self, path: str, *, final: bool = False) -> BundlePath | None:
+        """Follow the links of the bundle, as path_resolution(7) tells.
+
+        Returns None where the bundle has nothing, unless ``final``: then a missing end is taken to
+        be made.
+        """
+        current = BundlePath("/")
+        names = path.split("/")[::-1]
+        followed = 0
+        while names:
+            name = names.pop()
+            if name in ("", "."):
+                continue
+            if name == "..":
+                current = current.parent
+                continue
+            following = BundlePath(f"{current}/{name}")
+            item = self._items.get(following)
+            if item is not None and isinstance(item.entry, Link):
+                followed += 1
+                if followed > LINKS_FOLLOWED:
+                    return None
+                if item.entry.text.startswith("/"):
+                    current = BundlePath("/")
+                names += item.entry.text.split("/")[::-1]
+                continue
+            is_file = item is not None and isinstance(item.entry, File)
+            if (is_file and names) or not (is_file or final or following in self.directories):
+                return None
+            current = following
+        return current
+
+    def mended(self, path: BundlePath, **changes: object) -> Bundle:
+        """Return the plan with fields of one file changed."""
+        item = self._items[path]
+        changed = replace(item.entry, **changes)  # type: ignore[arg-type]
+        return Bundle({**self._items, path: Item(changed, item.origins)})
+
+
+def _differ(known: Entry, entry: Entry) -> bool:
+    if isinstance(known, File) and isinstance(entry, File):
+        return (known.identity, known.content) != (entry.identity, entry.content)
+    if isinstance(known, Link) and isinstance(entry, Link):
+        return known.text != entry.text
+    return type(known) is not type(entry)
+
+
+def _report(path: BundlePath, known: Item, entry: Entry, origin: Origin) -> None:
+    first = next((o for o in known.origins if o.why is Why.INPUT), None)
+    if first is not None and origin.why is Why.INPUT:
+        raise PlaceTaken(path, first.of, origin.of)
+    source = entry.source if isinstance(entry, File) else "another entry"
+    log.warning(
+        "%s (%s) is not bundled: its place is taken (%s)", source, origin, known.origins[0]
+    )
+    log.debug("at %s", path)

@@ -1,0 +1,139 @@
+"""What an include and an exclude pattern match. Pure.
+
+The language is that of glob(7) without backslash escapes, and with ``**`` as a whole component for
+any number of directories. A leading dot is an ordinary character.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from magicpak.errors import InvalidPattern
+
+Matcher = Callable[[str], bool]
+
+RECURSIVE = "**"
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One component of an include pattern: a plain name, or a pattern for names."""
+
+    text: str
+    literal: str | None
+    """The name itself, where the component has no wildcard."""
+    matches: Matcher
+
+    @property
+    def recursive(self) -> bool:
+        """Whether it stands for any number of directories."""
+        return self.text == RECURSIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """A pattern for files of the host; ``*`` stays within a component."""
+
+    text: str
+    absolute: bool
+    components: tuple[Component, ...]
+
+
+def include(pattern: str) -> Include:
+    """Read an include pattern. Raises InvalidPattern."""
+    _check_stars(pattern)
+    parts = _split(pattern)
+    components = []
+    for part in parts:
+        regex = re.compile(_translate(pattern, part), re.DOTALL)
+        components.append(Component(part, _literal(part), lambda n, r=regex: bool(r.fullmatch(n))))  # type: ignore[misc]
+    return Include(pattern, pattern.startswith("/"), tuple(components))
+
+
+def exclude(pattern: str) -> Matcher:
+    """Read an exclude pattern: it must match a whole path, and ``*`` crosses ``/``.
+
+    Raises InvalidPattern.
+    """
+    _check_stars(pattern)
+    regex = re.compile(_translate(pattern, pattern), re.DOTALL)
+    return lambda path: regex.fullmatch(path) is not None
+
+
+def _check_stars(pattern: str) -> None:
+    for stars in re.finditer(r"\*{2,}", _without_classes(pattern)):
+        start, end = stars.span()
+        if end - start > 2:
+            raise InvalidPattern(pattern, start + 2, "wildcards are either '*' or '**'")
+        alone = (start == 0 or pattern[start - 1] == "/") and (
+            end == len(pattern) or pattern[end] == "/"
+        )
+        if not alone:
+            raise InvalidPattern(pattern, start, "'**' has to be a whole component of the path")
+
+
+CLASS = re.compile(r"\[(!?)((?<=!).[^]]*|[^!][^]]*)\]", re.DOTALL)
+"""A character class; ``]`` is an ordinary character in the first place, also after the ``!``."""
+
+
+def _without_classes(pattern: str) -> str:
+    """Blank the character classes, in which a star is a star. Raises InvalidPattern."""
+    blanked = CLASS.sub(lambda match: " " * len(match[0]), pattern)
+    if "[" in blanked:
+        raise InvalidPattern(pattern, blanked.index("["), "'[' has no ']'")
+    return blanked
+
+
+def _split(pattern: str) -> list[str]:
+    """Split into components; a slash in a character class does not separate."""
+    blanked = _without_classes(pattern)
+    cuts = [0, *(i + 1 for i, char in enumerate(blanked) if char == "/"), len(pattern) + 1]
+    parts = (pattern[a : b - 1] for a, b in zip(cuts, cuts[1:], strict=False))
+    return [part for part in parts if part]
+
+
+def _literal(part: str) -> str | None:
+    """Return the name that a component stands for, if it is only one."""
+    return None if re.search(r"[*?[]", part) else part
+
+
+def _translate(pattern: str, part: str) -> str:
+    """Write a pattern, or a component of it, as a regular expression."""
+    regex = []
+    position = 0
+    while position < len(part):
+        rest = part[position:]
+        group = CLASS.match(rest)
+        if group:
+            regex.append(_class(pattern, group[1], group[2]))
+            position += len(group[0])
+        elif rest.startswith("**/"):
+            regex.append("(?:.*/)?")
+            position += 3
+        elif rest.startswith("**"):
+            regex.append(".*")
+            position += 2
+        else:
+            regex.append({"*": ".*", "?": "."}.get(rest[0], re.escape(rest[0])))
+            position += 1
+    return "".join(regex)
+
+
+def _class(pattern: str, negated: str, body: str) -> str:
+    """Write a character class; ``a-z`` is a range, a dash at an end is a dash."""
+    members = []
+    position = 0
+    while position < len(body):
+        first, dash, last = (body[position : position + 3] + "\0\0")[:3]
+        if dash == "-" and position + 2 < len(body):
+            if first <= last:  # an empty range has no member
+                members.append(f"{re.escape(first)}-{re.escape(last)}")
+            position += 3
+        else:
+            members.append(re.escape(first))
+            position += 1
+    if not members:
+        return "." if negated else "(?!)"
+    return f"[{'^' if negated else ''}{''.join(members)}]"
