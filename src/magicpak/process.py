@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Protocol
 
@@ -65,11 +65,14 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: str | None = None,
     timeout: float | None = None,
+    preexec: Callable[[], None] | None = None,
 ) -> Completed:
     """Run a program to its end, feeding and draining its pipes whatever their size.
 
     It leads a session of its own, so that it cannot read the terminal and is killed together with
     its children when ``timeout`` (seconds) is over, or when this process is interrupted.
+    ``preexec`` is called in the new process before the program starts; it may fork, if all but one
+    of the processes close their descriptors and never return.
 
     Raises TimedOut; OSError when the program cannot be started.
     """
@@ -82,6 +85,7 @@ def run(
         env=None if env is None else dict(env),
         cwd=cwd,
         start_new_session=True,
+        preexec_fn=preexec,  # noqa: PLW1509 - there is no other way into a jail
     ) as child:
         try:
             stdout, stderr = child.communicate(stdin, timeout)
