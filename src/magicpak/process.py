@@ -107,21 +107,25 @@ class Running:
         """Start to feed ``stdin`` to the program, and to drain what it prints."""
         self.pid = child.pid
         self._child = child
+        self._ended = threading.Event()
         self._ends = (bytearray(), bytearray())
         self._threads = (
             threading.Thread(target=_feed, args=(child.stdin, stdin), daemon=True),
             threading.Thread(target=_drain, args=(child.stdout, self._ends[0]), daemon=True),
             threading.Thread(target=_drain, args=(child.stderr, self._ends[1]), daemon=True),
         )
+        # Popen.wait with a timeout sleeps up to 50 ms too long.
+        threading.Thread(target=self._await, daemon=True).start()
         for thread in self._threads:
             thread.start()
 
+    def _await(self) -> None:
+        self._child.wait()
+        self._ended.set()
+
     def wait(self, seconds: float) -> int | None:
         """Return its status as in Completed, or None where it has not ended after ``seconds``."""
-        try:
-            return self._child.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return None
+        return self._child.returncode if self._ended.wait(seconds) else None
 
     def completed(self) -> Completed:
         """Describe the program, which has ended, with the last 64 KiB of each of its outputs."""

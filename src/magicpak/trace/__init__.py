@@ -84,8 +84,13 @@ def read_log(data: bytes, cwd: str) -> tuple[Touched, ...]:
 
 def _new_log(scratch: str) -> tuple[str, int]:
     """Make the file for the log, and return its path and time: now, by the clock of files."""
-    # That clock steps by up to 10 ms: what was changed just now must get an earlier time.
-    time.sleep(0.01)
     fd, path = tempfile.mkstemp(".strace", dir=scratch)
-    with open(fd, "rb") as file:
-        return path, os.fstat(file.fileno()).st_mtime_ns
+    with open(fd, "rb"):
+        first = now = os.fstat(fd).st_mtime_ns
+        until = time.monotonic() + 0.01
+        # That clock steps by 1 to 10 ms: what was changed just before must get an earlier time.
+        while now == first and time.monotonic() < until:
+            time.sleep(0.0005)
+            os.utime(fd)
+            now = os.fstat(fd).st_mtime_ns
+    return path, now

@@ -155,7 +155,7 @@ def record(
     endpoint = None if wait_for is None else Endpoint.parse(wait_for)
     bpf = b"--seccomp-bpf" in process.run([strace, "--help"]).stdout
     # Where seccomp(2) is refused, ptrace(2) may still be permitted.
-    for fast in ((True, False) if bpf else (False,)):
+    for fast in (True, False) if bpf else (False,):
         options = ["-f", "-q", "-y", "-xx", "-o", log_file, "-e", f"trace={TRACED}"]
         options += ["--seccomp-bpf"] if fast else []
         with _tracing([strace, *options, "--", *program], stdin, log_file) as session:
