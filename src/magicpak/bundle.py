@@ -288,6 +288,25 @@ class Bundle:
             current = following
         return current
 
+    def timed(self, latest: int | None = None) -> Bundle:
+        """Set the times: none after ``latest``, and a directory's that of its newest entry.
+
+        The time of a directory of the host is not kept where it only holds others: /tmp changes
+        with every run.
+        """
+        newest: dict[BundlePath, int] = {}
+        timed: dict[BundlePath, Item] = {}
+        for path, item in sorted(self._items.items(), reverse=True):
+            time = item.entry.meta.mtime
+            if isinstance(item.entry, Directory) and not item.entry.dated:
+                time = newest.get(path, 0)
+            if latest is not None:
+                time = min(time, latest)
+            newest[path.parent] = max(time, newest.get(path.parent, 0))
+            meta = replace(item.entry.meta, mtime=time)
+            timed[path] = Item(replace(item.entry, meta=meta), item.origins)
+        return Bundle(timed)
+
     def mended(self, path: BundlePath, **changes: object) -> Bundle:
         """Return the plan with fields of one file changed."""
         item = self._items[path]

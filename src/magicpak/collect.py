@@ -6,7 +6,7 @@ import errno
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 
 from magicpak import elf, patterns
 from magicpak.bundle import (
@@ -89,8 +89,11 @@ class Host:
             return None
 
     def read(self, path: str) -> elf.Elf:
-        """Read an ELF file, once whatever its names. Raises IoError, MalformedExecutable."""
-        location = self.follow(path)
+        """Read an ELF file of the host. Raises IoError, MalformedExecutable."""
+        return self.read_at(self.follow(path), path)
+
+    def read_at(self, location: str, path: str) -> elf.Elf:
+        """Read an ELF file of this machine, once whatever its names; ``path`` is for errors."""
         try:
             status = os.stat(location)
         except OSError as e:
@@ -139,12 +142,18 @@ class Host:
         return status is not None and stat.S_ISLNK(status.st_mode)
 
     def entries(
-        self, source: str, place: BundlePath, origin: Origin, *, tree: bool = False
+        self,
+        source: str,
+        place: BundlePath,
+        origin: Origin,
+        *,
+        tree: bool = False,
+        relocated: bool = False,
     ) -> Iterator[Placed]:
         """Follow a path along its links to what it is, and give an entry for each.
 
-        With ``tree``, a directory brings what is in it. A link that does not lie at its own path
-        (``--install-to``) is rewritten to reach its target where that lies by itself.
+        With ``tree``, a directory brings what is in it. Where ``relocated`` (``--install-to``), a
+        relative link is rewritten to reach its target where that lies by itself.
         """
         for _ in range(LINKS_FOLLOWED + 1):
             status = self.status(source)
@@ -156,11 +165,10 @@ class Host:
                 return
             text = os.readlink(self.locate(source))
             following = text if text.startswith("/") else f"{os.path.dirname(source) or '.'}/{text}"
-            if place != self.place(source) and not text.startswith("/"):
-                target = self.place(following)
-                text = str(target)
-            else:
-                target = place.target(text)
+            if relocated and not text.startswith("/"):
+                text = self.place(os.path.abspath(following))
+            relocated = False
+            target = place.target(text)
             yield Placed(place, Link(text, self._meta(source, status)), origin)
             origin = Origin(Why.LINK, place)
             source, place = following, target
@@ -304,10 +312,3 @@ class Host:
 
 def _join(base: str, name: str) -> str:
     return f"{base.rstrip('/')}/{name}" if base else name
-
-
-def files(placed: Iterable[Placed], accept: Callable[[File], bool]) -> Iterator[tuple[str, File]]:
-    """Pick the regular files among entries."""
-    for path, entry, _ in placed:
-        if isinstance(entry, File) and accept(entry):
-            yield path, entry

@@ -111,11 +111,9 @@ class _Walk:
         root = Loaded(path, executable)
         self._keep(root, path)
         # The loader is in the process before anything else, under its path and its soname.
-        if executable.path != self.loader.interpreter:
-            own = self._open(self.loader.interpreter)
-            if own is not None:
-                self._keep(Loaded(self.loader.interpreter, own, root), self.loader.interpreter)
-                self.by_name[self.loader.interpreter.rpartition("/")[2]] = self.by_identity[own.identity]
+        own = self._open(self.loader.interpreter)
+        if own is not None:
+            self._keep(Loaded(self.loader.interpreter, own, root), self.loader.interpreter)
         self.queue.append(root)
         return root
 

@@ -1,0 +1,23 @@
+"""Bundle an executable with just what it needs at run time.
+
+``pack(Options(inputs=("/bin/ls",), output="bundle"))`` does what the command does.
+"""
+
+from typing import TYPE_CHECKING
+
+from magicpak.errors import MagicpakError
+from magicpak.version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from magicpak.pipeline import Options, Report, pack
+
+__all__ = ["MagicpakError", "Options", "Report", "__version__", "pack"]
+
+
+def __getattr__(name: str) -> object:
+    """Import the pipeline when it is used: the command line may not get that far."""
+    if name in ("Options", "Report", "pack"):
+        from magicpak import pipeline  # noqa: PLC0415  that is the point
+
+        return getattr(pipeline, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

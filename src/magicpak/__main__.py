@@ -1,0 +1,5 @@
+"""``python -m magicpak``."""
+
+from magicpak.cli import main
+
+main()

@@ -1,0 +1,165 @@
+"""The command line: arguments to ``Options``; the only catch, and the only exit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from magicpak import console
+from magicpak.errors import IoError, MagicpakError
+from magicpak.version import VERSION
+
+HYPHENATED = {"--upx-arg", "--dynamic-arg"}
+"""Options whose value may begin with a hyphen."""
+
+EPILOG = "Full documentation, with Dockerfiles to start from, is in the README."
+
+
+
+class Command(click.Command):
+    """Takes the forms of options that magicpak 1.4.0 takes, where click takes others."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Bring the arguments into click's form, then parse them."""
+        return super().parse_args(ctx, self._adapt(ctx, args))
+
+    def _adapt(self, ctx: click.Context, args: Sequence[str]) -> list[str]:
+        """Write ``-o=value`` as ``-ovalue``; refuse values and repetitions that 1.4.0 refuses."""
+        options = {
+            name: p for p in self.get_params(ctx) for name in p.opts if isinstance(p, click.Option)
+        }
+        adapted: list[str] = []
+        seen: set[str] = set()
+        rest = list(args)[::-1]
+        while rest:
+            arg = rest.pop()
+            adapted.append(arg)
+            if arg == "--":
+                break
+            name, value = _split(arg, options)
+            option = options.get(name)
+            if option is None or option.is_flag or not isinstance(option, click.Option):
+                continue
+            if not option.multiple and name in seen:
+                raise click.UsageError(f"the option '{option.opts[-1]}' cannot be given twice", ctx)
+            seen.update(option.opts)
+            if value is None and rest:
+                value = rest.pop()
+                if value.startswith("-") and value != "-" and HYPHENATED.isdisjoint(option.opts):
+                    raise click.UsageError(f"option '{arg}' needs a value, not '{value}'", ctx)
+                adapted.append(value)
+            elif value is not None and not arg.startswith("--") and value.startswith("="):
+                adapted[-1] = arg[: len(arg) - len(value)] + value[1:]
+                if len(value) == 1:  # `-i=` is an empty value, which click takes apart only
+                    adapted.append("")
+        return adapted + rest[::-1]
+
+
+def _split(arg: str, options: dict[str, Any]) -> tuple[str, str | None]:
+    """Find the option in an argument that takes a value, and the value if it is attached."""
+    if arg.startswith("--"):
+        name, equals, value = arg.partition("=")
+        return name, value if equals else None
+    if not arg.startswith("-"):
+        return "", None
+    for index, letter in enumerate(arg[1:], start=1):
+        option = options.get(f"-{letter}")
+        if option is None or not option.is_flag:
+            return f"-{letter}", arg[index + 1 :] or None
+    return "", None
+
+
+def option(*names: str, help: str, **settings: Any) -> Any:  # noqa: A002  click's own name for it
+    """Declare an option; one with a value is repeatable only where it says so."""
+    return click.option(*names, help=help, **settings)
+
+
+@click.command(
+    cls=Command,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=EPILOG,
+)
+@click.argument("inputs", metavar="<INPUT>...", nargs=-1, required=True)
+@click.argument("output", metavar="<OUTPUT>")
+@option("-i", "--include", metavar="GLOB", multiple=True,
+        help="Also bundle the files and directories that match, with the libraries they need.")
+@option("-e", "--exclude", metavar="GLOB", multiple=True,
+        help="Leave out of the bundle what matches; it has the last word.")
+@option("--mkdir", metavar="PATH", multiple=True, help="Make this directory in the bundle.")
+@option("-r", "--install-to", metavar="PATH",
+        help="Where the executable goes in the bundle; ending with '/', the directory for it.")
+@option("--log-level", metavar="LEVEL", default="Warn", show_default=True,
+        type=click.Choice([level.value for level in console.Level]),
+        help="How much to log: Off, Error, Warn, Info or Debug.")
+@option("-v", "--verbose", is_flag=True, help="The same as --log-level Info.")
+@option("-t", "--test", is_flag=True, help="Test the bundle in a chroot before it is written.")
+@option("--test-command", metavar="COMMAND",
+        help="Run this by /bin/sh in the test; default: the executable.")
+@option("--test-stdin", metavar="CONTENT", help="Give this to the test as stdin.")
+@option("--test-stdout", metavar="CONTENT",
+        help="Let the test fail when its stdout, without white space at the ends, is another.")
+@option("-d", "--dynamic", is_flag=True,
+        help="Run the executable, and bundle the files that it uses.")
+@option("--dynamic-arg", metavar="ARG", multiple=True, help="Give this argument to that run.")
+@option("--dynamic-stdin", metavar="CONTENT", help="Give this to that run as stdin.")
+@option("-c", "--compress", is_flag=True, help="Compress the executable with upx.")
+@option("--upx-arg", metavar="ARG", multiple=True, help="Give this argument to upx.")
+@option("--busybox", metavar="PATH or NAME", default="busybox", show_default=True,
+        help="The static busybox for the test.")
+@option("--upx", metavar="PATH or NAME", default="upx", show_default=True,
+        help="The upx for --compress.")
+@option("--strace", metavar="PATH or NAME", default="strace", show_default=True,
+        help="The strace for --dynamic.")
+@option("--cc", metavar="PATH or NAME", envvar="CC", show_envvar=True,
+        help="The C compiler, by which the dynamic loader is asked.  [default: cc]")
+@option("--experimental-noload-resolver", "noload_resolver", is_flag=True,
+        help="Never load a library to find it.")
+@click.version_option(VERSION, "-V", "--version", prog_name="magicpak",
+                      message="%(prog)s %(version)s")
+def command(log_level: str, verbose: bool, **options: Any) -> None:
+    """Write to the directory OUTPUT the executables INPUT with just what they need at run time.
+
+    Copied onto `FROM scratch`, OUTPUT is a minimal container image.
+    """  # fmt: skip
+    console.set_up(console.Level.INFO if verbose else console.Level(log_level))
+    from magicpak.pipeline import Options, pack  # noqa: PLC0415  --help need not wait for it
+
+    options["cc"] = options["cc"] or None
+    pack(Options(**options), show=console.progress)
+
+
+def main() -> NoReturn:
+    """Run the command, print what went wrong, and exit: 0 done, 1 failed, 2 wrong command line."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    sys.exit(_status())
+
+
+def _interrupt(number: int, _frame: object) -> NoReturn:
+    """End by an exception, so that everything temporary is removed on the way out."""
+    raise SystemExit(128 + number)
+
+
+def _status() -> int:
+    try:
+        result = command.main(standalone_mode=False)
+    except click.UsageError as e:
+        console.print_error(e.format_message())
+        if e.ctx is not None:
+            sys.stderr.write(f"{e.ctx.get_usage()}\nFor more information try --help\n")
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        console.print_error("interrupted; OUTPUT is as it was")
+        return 128 + signal.SIGINT
+    except MagicpakError as e:
+        console.print_error(str(e))
+    except OSError as e:
+        console.print_error(str(IoError.of(e)))
+    else:
+        return result if isinstance(result, int) else os.EX_OK
+    return 1

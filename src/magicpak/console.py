@@ -1,0 +1,124 @@
+"""What the user sees on stderr: logs, and progress on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import Any
+
+from magicpak.errors import printable
+
+PATIENCE = 0.5
+"""Seconds of copying after which progress is worth showing."""
+
+STYLES = {logging.WARNING: ("warning", "\x1b[33m"), logging.INFO: ("info", "\x1b[36m"), logging.DEBUG: ("debug", "\x1b[2m")}
+ERROR = ("error", "\x1b[31m")
+PLAIN = "\x1b[0m"
+
+
+class Level(Enum):
+    """How much is logged."""
+
+    OFF = "Off"
+    ERROR = "Error"
+    WARN = "Warn"
+    INFO = "Info"
+    DEBUG = "Debug"
+
+
+NUMBERS = {
+    Level.OFF: logging.CRITICAL + 1,
+    Level.ERROR: logging.ERROR,
+    Level.WARN: logging.WARNING,
+    Level.INFO: logging.INFO,
+    Level.DEBUG: logging.DEBUG,
+}
+
+
+def set_up(level: Level) -> None:
+    """Send the logs of magicpak to stderr, one line each."""
+    logger = logging.getLogger("magicpak")
+    logger.setLevel(NUMBERS[level])
+    logger.propagate = False
+    logger.handlers = [_Lines()]
+
+
+class _Lines(logging.Handler):
+    """Writes a log record as a line: it is never wrapped, and holds no control characters."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _print(*STYLES.get(record.levelno, ERROR), record.getMessage())
+
+
+def print_error(text: str) -> None:
+    """Print the one line that tells why the job failed, at every log level."""
+    _print(*ERROR, text)
+
+
+def _print(label: str, style: str, text: str) -> None:
+    if sys.stderr.isatty():
+        label = f"{style}{label}{PLAIN}"
+    # What is not printable in the terminal's encoding is escaped, like control characters.
+    with contextlib.suppress(BrokenPipeError):
+        sys.stderr.write(f"{label}: {printable(text)}\n")
+        sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def progress(total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar on a terminal once copying takes longer than half a second.
+
+    ``total`` and the numbers given to the function are bytes.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _count: None
+        return
+    bar = _Bar(total)
+    try:
+        yield bar.advance
+    finally:
+        bar.stop()
+
+
+class _Bar:
+    """A rich progress bar that is imported and drawn only when it is worth it."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._begin = time.monotonic()
+        self._shown: Any = None
+
+    def advance(self, count: int) -> None:
+        self._done += count
+        if self._shown is None:
+            if time.monotonic() - self._begin < PATIENCE:
+                return
+            self._shown = _draw(self._total)
+        display, task = self._shown
+        display.update(task, completed=self._done)
+
+    def stop(self) -> None:
+        if self._shown is not None:
+            self._shown[0].stop()
+
+
+def _draw(total: int) -> tuple[Any, Any]:
+    from rich.console import Console  # noqa: PLC0415  most runs show no bar
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn  # noqa: PLC0415  as above
+
+    display = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    task = display.add_task("copying", total=total)
+    display.start()
+    return display, task

@@ -1,0 +1,308 @@
+"""The job: read, plan, act, in the order of a table of contents."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+
+from magicpak import compress, emit, jail, patterns, trace, verify
+from magicpak.bundle import Bundle, BundlePath, Entry, File, Origin, Placed, Why
+from magicpak.collect import Host
+from magicpak.elf import Elf, is_elf
+from magicpak.errors import IoError, MalformedExecutable, Unsupported
+from magicpak.loader.identify import Compiler, Identified
+from magicpak.loader.search import Environment
+from magicpak.resolve import Resolver
+
+log = logging.getLogger(__name__)
+
+Show = Callable[[int], AbstractContextManager[emit.Progress]]
+"""Shows the progress of writing that many bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to bundle, and how; the fields are the options of the command."""
+
+    inputs: tuple[str, ...]
+    output: str
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    mkdir: tuple[str, ...] = ()
+    install_to: str | None = None
+    test: bool = False
+    test_command: str | None = None
+    test_stdin: str | None = None
+    test_stdout: str | None = None
+    dynamic: bool = False
+    dynamic_arg: tuple[str, ...] = ()
+    dynamic_stdin: str | None = None
+    compress: bool = False
+    upx_arg: tuple[str, ...] = ()
+    busybox: str = "busybox"
+    upx: str = "upx"
+    strace: str = "strace"
+    cc: str | None = None
+    """None for ``cc``, which may be missing."""
+    noload_resolver: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was written."""
+
+    files: int
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An executable to bundle, with the programs it takes to run it: itself, or interpreters."""
+
+    path: str
+    place: BundlePath
+    programs: tuple[tuple[str, Elf | None], ...]
+    relocated: bool
+
+
+@dataclass(slots=True)
+class Run:
+    """The doors to the outside that the stages of one run share."""
+
+    options: Options
+    host: Host
+    scratch: str
+    resolver: Resolver
+    stack: contextlib.ExitStack = field(repr=False)
+
+
+@contextlib.contextmanager
+def _no_progress(_total: int) -> Iterator[emit.Progress]:
+    yield lambda _count: None
+
+
+def pack(options: Options, *, show: Show = _no_progress) -> Report:
+    """Bundle executables with what they need at run time.
+
+    Raises MagicpakError; OUTPUT is then as it was.
+    """
+    _check(options)
+    includes = [patterns.include(pattern) for pattern in options.include]
+    excludes = [patterns.exclude(pattern) for pattern in options.exclude]
+    target = emit.destination(options.output)
+    with contextlib.ExitStack() as stack:
+        run = _begin(options, target, stack)
+        inputs = [_load(run, path) for path in options.inputs]
+        bundle = _install(run, inputs, Bundle())
+        bundle = _libraries(run, inputs, bundle)
+        if options.dynamic:
+            bundle = _dynamic(run, inputs, bundle)
+        if options.compress:
+            bundle = _compress(run, inputs, bundle)
+        bundle = bundle.add(_directories(run.host, options.mkdir))
+        bundle = _include(run, includes, bundle)
+        bundle, excluded = bundle.settled().without(lambda path: any(m(path) for m in excludes))
+        bundle = _verify(run, bundle, excluded)
+        return _write(run, inputs, bundle, target, show)
+
+
+def _check(options: Options) -> None:
+    for name, chosen in (("--test", options.test), ("--dynamic", options.dynamic)):
+        if chosen and len(options.inputs) > 1:
+            raise Unsupported(f"use of {name} with multiple inputs is not supported")
+
+
+def _begin(options: Options, target: emit.Destination, stack: contextlib.ExitStack) -> Run:
+    try:
+        scratch = tempfile.mkdtemp(prefix="magicpak-")
+    except OSError as e:
+        raise IoError.of(e) from e
+    stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+    host = Host(hidden=target.path)
+    loaders = Identified(
+        host,
+        host.follow,
+        scratch,
+        stack,
+        Compiler(options.cc or "cc", chosen=options.cc is not None),
+        dlopen=not options.noload_resolver,
+    )
+    environment = Environment(
+        os.environ.get("LD_LIBRARY_PATH", ""),
+        tuple(os.environ.get("LD_PRELOAD", "").replace(":", " ").split()),
+        os.getcwd(),
+    )
+    return Run(options, host, scratch, Resolver(host, loaders, environment), stack)
+
+
+def _load(run: Run, path: str) -> Input:
+    log.info("load %s", path)
+    programs = tuple(run.resolver.programs(path))
+    own = programs[0][1]
+    if own is not None and not own.needed and own.interpreter is None:
+        log.warning("%s is statically linked or packed: nothing is bundled with it", path)
+    place = run.host.place(path)
+    install_to = run.options.install_to
+    if install_to is None:
+        return Input(path, place, programs, relocated=False)
+    name = os.path.basename(path) if install_to.endswith("/") else ""
+    chosen = BundlePath(f"{install_to}/{name}")
+    return Input(path, chosen, programs, relocated=chosen != place)
+
+
+def _install(run: Run, inputs: Iterable[Input], bundle: Bundle) -> Bundle:
+    for each in inputs:
+        origin = Origin(Why.INPUT, each.path)
+        bundle = bundle.add(
+            run.host.entries(each.path, each.place, origin, relocated=each.relocated)
+        )
+        for program, _ in each.programs[1:]:
+            origin = Origin(Why.INTERPRETER, each.path)
+            bundle = bundle.add(run.host.entries(program, run.host.place(program), origin))
+    return bundle
+
+
+def _libraries(run: Run, inputs: Iterable[Input], bundle: Bundle) -> Bundle:
+    log.info("resolve shared libraries")
+    programs = ((path, elf) for each in inputs for path, elf in each.programs if elf is not None)
+    return bundle.add(run.resolver.among(programs))
+
+
+def _dynamic(run: Run, inputs: Iterable[Input], bundle: Bundle) -> Bundle:
+    for each in inputs:
+        log.info("run %s and watch", each.path)
+        touched = trace.run(
+            os.path.abspath(each.path),
+            run.options.dynamic_arg,
+            scratch=run.scratch,
+            stdin=os.fsencode(run.options.dynamic_stdin or ""),
+            strace=run.options.strace,
+        )
+        placed = [found for t in touched for found in _touched(run.host, t, each.path)]
+        bundle = _with_libraries(run, placed, bundle)
+    return bundle
+
+
+def _touched(host: Host, touched: trace.Touched, by: str) -> Iterator[Placed]:
+    origin = Origin(Why.TRACED, by)
+    place = host.place(touched.path)
+    if touched.directory or os.path.isdir(host.follow(touched.path)):
+        # Made as a directory also where it is a link here: /lib must stay one, so that the bundle
+        # can be copied onto an image that has a directory there. What was used in it follows.
+        yield Placed(place, host.directory(place), origin)
+    elif host.status(touched.path) is not None:
+        yield from host.entries(touched.path, place, origin)
+
+
+def _include(run: Run, includes: Iterable[patterns.Include], bundle: Bundle) -> Bundle:
+    for pattern in includes:
+        matches = run.host.glob(pattern)
+        log.info("include %s: %d matches", pattern.text, len(matches))
+        if not matches:
+            log.warning("--include %s matches nothing", pattern.text)
+        origin = Origin(Why.INCLUDED, pattern.text)
+        placed = [
+            found
+            for path in matches
+            for found in run.host.entries(path, run.host.place(path), origin, tree=True)
+        ]
+        bundle = _with_libraries(run, placed, bundle)
+    return bundle
+
+
+def _with_libraries(run: Run, placed: list[Placed], bundle: Bundle) -> Bundle:
+    """Add entries, and what the ELF objects among them need."""
+    bundle = bundle.add(placed)
+    sources = {p.entry.identity: p for p in placed if isinstance(p.entry, File)}
+    objects = [(p.path, elf) for p in sources.values() if (elf := _object(run, p)) is not None]
+    return bundle.add(run.resolver.among(objects))
+
+
+def _object(run: Run, placed: Placed) -> Elf | None:
+    assert isinstance(placed.entry, File)
+    if not is_elf(placed.entry.source):
+        return None
+    try:
+        elf = run.host.read_at(placed.entry.source, placed.entry.source)
+    except MalformedExecutable as e:
+        log.warning("%s: bundled without libraries", e)
+        return None
+    return elf if elf.kind in ("ET_DYN", "ET_EXEC") else None
+
+
+def _directories(host: Host, paths: Iterable[str]) -> Iterator[Placed]:
+    for path in paths:
+        place = BundlePath(path)
+        yield Placed(place, host.directory(place), Origin(Why.MKDIR))
+
+
+def _compress(run: Run, inputs: Iterable[Input], bundle: Bundle) -> Bundle:
+    for each in inputs:
+        elf = each.programs[0][1]
+        if elf is None:
+            log.warning("%s is a script: not compressed", each.path)
+            continue
+        log.info("compress %s", each.path)
+        packed = compress.upx(
+            elf.path, run.options.upx_arg, scratch=run.scratch, tool=run.options.upx
+        )
+        size = os.stat(packed).st_size
+        bundle = bundle.change(_packing(elf, packed, size))
+    return bundle
+
+
+def _packing(elf: Elf, packed: str, size: int) -> Callable[[BundlePath, Entry], Entry]:
+    def pack_entry(_path: BundlePath, entry: Entry) -> Entry:
+        if isinstance(entry, File) and entry.identity == elf.identity:
+            return replace(entry, packed=packed, size=size)
+        return entry
+
+    return pack_entry
+
+
+def _verify(run: Run, bundle: Bundle, excluded: Bundle) -> Bundle:
+    log.info("replay the loader in the bundle")
+    verify.warn_of_excluded(excluded)
+    bundle = verify.replay(bundle, run.resolver.roots.values(), run.host, excluded)
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    latest = int(epoch) * 10**9 if epoch.isdecimal() else None
+    return bundle.add(run.host.parents(bundle)).timed(latest)
+
+
+def _write(
+    run: Run, inputs: Iterable[Input], bundle: Bundle, target: emit.Destination, show: Show
+) -> Report:
+    files = {
+        (e.identity, e.packed, e.content): e.size
+        for _, item in bundle
+        if isinstance(e := item.entry, File)
+    }
+    count, size = len(bundle), sum(files.values())
+    log.info("write %s", run.options.output)
+    with show(size) as progress, emit.staged(bundle, target, progress) as stage:
+        if run.options.test:
+            stage.rewrite(_test(run, inputs, stage.tree))
+        stage.commit()
+    log.info("%d entries, %d bytes written to %s", count, size, run.options.output)
+    return Report(count, size)
+
+
+def _test(run: Run, inputs: Iterable[Input], tree: str) -> tuple[str, ...]:
+    log.info("test the bundle")
+    return jail.check(
+        tree,
+        [each.place for each in inputs],
+        command=run.options.test_command,
+        stdin=run.options.test_stdin,
+        stdout=run.options.test_stdout,
+        busybox=run.options.busybox,
+        strace=run.options.strace,
+    )
+

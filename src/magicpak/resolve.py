@@ -1,0 +1,106 @@
+"""What an executable brings into the bundle: its loader and libraries, as entries."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from magicpak import script
+from magicpak.bundle import Origin, Placed, Why
+from magicpak.collect import Host
+from magicpak.elf import Elf
+from magicpak.loader.closure import Closure, closure
+from magicpak.loader.identify import Identified
+from magicpak.loader.search import Environment, Loader
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """An object that a loader loads first, with all that it loads for it."""
+
+    path: str
+    elf: Elf
+    loader: Loader | None = None
+    """None where nothing has to be loaded."""
+    closure: Closure = Closure()
+
+
+@dataclass(slots=True)
+class Resolver:
+    """Finds the closures of a run, each object once."""
+
+    host: Host
+    loaders: Identified
+    environment: Environment
+    roots: dict[tuple[int, int], Root] = field(default_factory=dict)
+
+    def programs(self, path: str, depth: int = 0) -> Iterator[tuple[str, Elf | None]]:
+        """Give an input, and where it is a script the programs that run it.
+
+        Raises ScriptFailed, IoError, MalformedExecutable.
+        """
+        run_by = script.interpreters(path, self._head(path), self._exists, os.environ.get("PATH", ""))
+        if run_by is None:
+            yield path, self.host.read(path)
+            return
+        if depth == script.DEPTH:
+            raise script.ScriptFailed(path, "too many scripts run one another")
+        yield path, None
+        for program in run_by:
+            yield from self.programs(program, depth + 1)
+
+    def _head(self, path: str) -> bytes:
+        try:
+            fd = os.open(self.host.follow(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except (OSError, ValueError):
+            return b""  # reading it as an ELF file tells why
+        try:
+            return os.read(fd, script.HEAD)
+        except OSError:
+            return b""
+        finally:
+            os.close(fd)
+
+    def _exists(self, path: str) -> bool:
+        return os.access(self.host.follow(path), os.X_OK)
+
+    def root(self, path: str, elf: Elf) -> Root:
+        """Resolve an object. Raises LookupFailed or LookupRefused where it cannot start."""
+        if elf.identity not in self.roots:
+            self.roots[elf.identity] = self._resolve(path, elf)
+        return self.roots[elf.identity]
+
+    def _resolve(self, path: str, elf: Elf) -> Root:
+        interpreter = self.loaders.governing(elf) if elf.interpreter or elf.needed else None
+        if interpreter is None:
+            if elf.needed:
+                log.warning("%s: no loader for it is here: its libraries are not bundled", path)
+            return Root(path, elf)
+        loader, ask = self.loaders.loader(interpreter, elf)
+        found = closure(elf, self.host.real(path), loader, self.host, self.environment, ask)
+        for failure in found.failures:
+            if elf.runs:
+                raise failure
+            log.warning("%s: %s", path, failure)
+        return Root(path, elf, loader, found)
+
+    def entries(self, root: Root) -> Iterator[Placed]:
+        """Give the entries of the loader and the libraries of an object."""
+        if root.loader is None:
+            return
+        interpreter = root.loader.interpreter
+        origin = Origin(Why.INTERPRETER, root.path)
+        yield from self.host.entries(interpreter, self.host.place(interpreter), origin)
+        for library in root.closure.libraries:
+            log.info("%s => %s (%s)", library.name, library.path, library.place)
+            origin = Origin(Why.NEEDED, library.needed_by)
+            yield from self.host.entries(library.path, self.host.place(library.path), origin)
+
+    def among(self, paths: Iterable[tuple[str, Elf]]) -> Iterator[Placed]:
+        """Give the entries that several objects bring."""
+        for path, elf in paths:
+            yield from self.entries(self.root(path, elf))

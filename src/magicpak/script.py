@@ -1,0 +1,59 @@
+"""Scripts: which program the kernel runs for a file that begins with ``#!`` (execve(2))."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from magicpak.errors import MagicpakError
+
+HEAD = 256
+"""Bytes of the first line that the kernel reads (BINPRM_BUF_SIZE)."""
+DEPTH = 5
+"""Scripts that may run one another; then the kernel gives up with ELOOP."""
+
+
+@dataclass(eq=False)
+class ScriptFailed(MagicpakError):
+    """A script's interpreter cannot be found."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"The script cannot run: {self.path}: {self.reason}"
+
+
+def interpreters(
+    path: str, head: bytes, exists: Callable[[str], bool], search: str
+) -> tuple[str, ...] | None:
+    """List the programs that run a script: its interpreter, and what env(1) runs where it is env.
+
+    Returns None for what is no script. ``search`` is the PATH in which env looks. Raises
+    ScriptFailed when a program is not there.
+    """
+    if not head.startswith(b"#!"):
+        return None
+    line = os.fsdecode(head[2:HEAD].split(b"\n")[0]).strip(" \t\r")
+    program, *rest = re.split(r"[ \t]+", line, maxsplit=1)
+    if not program:
+        raise ScriptFailed(path, "its '#!' names no interpreter")
+    if not exists(program):
+        raise ScriptFailed(path, f"its interpreter {program} is not there; install it")
+    if program.rpartition("/")[2] != "env":
+        return (program,)
+    return program, _run_by_env(path, " ".join(rest).split(), exists, search)
+
+
+def _run_by_env(path: str, words: list[str], exists: Callable[[str], bool], search: str) -> str:
+    # Options (-S) and assignments come before the program.
+    name = next((word for word in words if not word.startswith("-") and "=" not in word), None)
+    if name is None:
+        raise ScriptFailed(path, "its '#!' lets env run nothing")
+    places = [name] if "/" in name else [f"{place}/{name}" for place in search.split(":") if place]
+    for place in places:
+        if exists(place):
+            return place
+    raise ScriptFailed(path, f"its interpreter {name} is not on PATH; install it")
