@@ -1,0 +1,78 @@
+"""Compress an executable with upx."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from magicpak import process
+from magicpak.errors import IoError, MagicpakError, one_line, printable
+from magicpak.process import Runner
+
+log = logging.getLogger(__name__)
+
+ADVICE = (
+    ("AlreadyPackedException", "it is packed already; leave out --compress"),
+    ("file is too small", "it is too small to be packed; leave out --compress"),
+    ("NotCompressibleException", "it does not get smaller; leave out --compress"),
+    ("CantPackException", "upx cannot pack this kind of file; leave out --compress"),
+    ("UnknownExecutableFormatException", "upx cannot pack this kind of file; leave out --compress"),
+)
+"""What to do about an exception that upx names in its output."""
+
+
+@dataclass(eq=False)
+class CompressionFailed(MagicpakError):
+    """The program upx ended with a failure."""
+
+    status: int
+    output: str
+
+    def __str__(self) -> str:
+        said = printable(self.output) or process.describe(self.status)
+        advice = next((advice for name, advice in ADVICE if name in self.output), None)
+        return f"upx failed with non-zero exit code: {said}" + (f": {advice}" if advice else "")
+
+
+def upx(
+    executable: str,
+    arguments: Sequence[str],
+    *,
+    scratch: str,
+    tool: str = "upx",
+    run: Runner = process.run,
+) -> str:
+    """Pack a copy of the executable, made in the directory ``scratch``, and return its path.
+
+    Raises CompressionFailed; ToolNotFound; IoError when the copy cannot be made.
+    """
+    program = process.find(tool, "upx", "--upx")
+    copy = _copy(executable, scratch)
+    # The copy's path is absolute, so that a name which begins with "-" is no option.
+    done = run([program, "--no-color", "--no-progress", *arguments, copy])
+    for line in (done.stdout + done.stderr).decode(errors="replace").splitlines():
+        log.debug("upx: %s", line)
+    if done.status != 0:
+        raise CompressionFailed(done.status, _said(done, copy, executable))
+    return copy
+
+
+def _copy(executable: str, scratch: str) -> str:
+    """Copy the executable under its own name, which upx prints, so that upx may write to it."""
+    copy = os.path.join(os.path.abspath(scratch), os.path.basename(executable))
+    try:
+        shutil.copy2(executable, copy)
+        # upx refuses a file that its owner cannot write, and one with set-id bits.
+        os.chmod(copy, os.stat(copy).st_mode & 0o777 | 0o600)
+    except OSError as e:
+        raise IoError.of(e, executable) from e
+    return copy
+
+
+def _said(done: process.Completed, copy: str, executable: str) -> str:
+    """Return what upx printed about its failure, with the copy under the name that users know."""
+    said = one_line(done.stderr) or one_line(done.stdout)
+    return said.replace(copy, executable)

@@ -1,0 +1,228 @@
+"""Enter a jail: in the new process, before the program starts, with what the kernel permits.
+
+chroot(2) alone serves root in a default ``docker build``; where mounts are permitted, the process
+gets namespaces of its own (unshare(2)), without privileges by user_namespaces(7). Every mount is
+made in the new process' own mount namespace, so that no other process ever sees one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NoReturn
+
+log = logging.getLogger(__name__)
+
+CLONE_NEWNS = 0x20000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
+MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
+PR_SET_PDEATHSIG = 1
+
+UNAVAILABLE = 125
+"""Exit status when the jail cannot be entered."""
+
+DESCRIPTORS = 65536
+
+ROUNDS = 200
+"""How often processes in a jail are looked for: those found may have started others."""
+
+# Loaded before any fork, because loading takes locks.
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mount.argtypes = (
+    ctypes.c_char_p,
+    ctypes.c_char_p,
+    ctypes.c_char_p,
+    ctypes.c_ulong,
+    ctypes.c_char_p,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a process needs to know about the jail that it enters, as paths of the host."""
+
+    root: str
+    proc: str
+    """The jail's /proc."""
+    devices: tuple[tuple[str, str], ...]
+    """Devices of the host, and the empty files that stand for them in the jail."""
+    executable: str
+    """What /proc/self/exe is, as a path of the jail, where /proc cannot be mounted."""
+
+
+def entrance(room: Room, report: int, *, chroot: bool = True) -> Callable[[], None]:
+    """Make the function that puts a new process into the jail.
+
+    Of the processes that it starts one returns; another waits for that one, and ends as it ended.
+    When the jail cannot be entered, the reason is written to the descriptor ``report``. Without
+    ``chroot`` the process stays in the host's root, ready for a program that calls chroot(2).
+    """
+
+    def enter() -> None:
+        try:
+            mounts, processes = _isolate()
+            init = _start_init() if processes else None
+            worker = os.fork()
+            if worker:
+                _watch(worker, init, room.root)
+            # A command that kills its process group must not hit the one who waits for it.
+            os.setsid()
+            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            _furnish(room, mounts)
+            os.umask(0o022)
+            if chroot:
+                os.chroot(room.root)
+                os.chdir("/")
+        except OSError as e:
+            os.write(report, f"{e.strerror}: {e.filename}".encode(errors="surrogateescape"))
+            os._exit(UNAVAILABLE)
+
+    return enter
+
+
+def _isolate() -> tuple[bool, bool]:
+    """Get namespaces; tell whether mounts can be made, and whether processes are numbered anew."""
+    user, group = os.geteuid(), os.getegid()
+    try:
+        _call("unshare", CLONE_NEWNS)
+    except OSError:
+        if _may_chroot():
+            # For root this is nearer to a container than a user namespace, in which it could not
+            # become any other user.
+            return False, False
+        _call("unshare", CLONE_NEWUSER | CLONE_NEWNS)
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/uid_map", f"0 {user} 1")
+        _write("/proc/self/gid_map", f"0 {group} 1")
+    try:
+        _mount(None, "/", None, MS_REC | MS_PRIVATE)
+    except OSError:
+        # A mount would be seen by others.
+        return False, False
+    try:
+        _call("unshare", CLONE_NEWPID)
+    except OSError:
+        return True, False
+    return True, True
+
+
+def _may_chroot() -> bool:
+    try:
+        os.chroot("/")
+    except OSError:
+        return False
+    return True
+
+
+def _start_init() -> int:
+    """Start the first process of a pid namespace: it reaps, and its end kills all the others."""
+    pid = os.fork()
+    if pid:
+        return pid
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    os.closerange(0, DESCRIPTORS)
+    while True:
+        signal.pause()
+
+
+def _watch(worker: int, init: int | None, root: str) -> NoReturn:
+    """Wait for the process in the jail, kill what it left behind, and end as it ended."""
+    # The caller waits for the end of its pipes.
+    os.closerange(0, DESCRIPTORS)
+    status = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
+    if init is None:
+        kill_inside(root)
+    else:
+        os.kill(init, signal.SIGKILL)
+        os.waitpid(init, 0)
+    if status < 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    os._exit(status if status >= 0 else 128 - status)
+
+
+def _furnish(room: Room, mounts: bool) -> None:
+    """Give the jail its /proc, and the devices that could not be made."""
+    # In a container that hides parts of /proc, only what is there already may be mounted.
+    if not mounts or not (
+        _mounted("proc", room.proc, MS_NOSUID | MS_NODEV | MS_NOEXEC, "proc")
+        or _mounted("/proc", room.proc, MS_BIND | MS_REC)
+    ):
+        # upx-packed programs open it, and the loader takes $ORIGIN from it. It is wrong for every
+        # program but this one; nothing at all would be wrong for this one too.
+        link = os.path.join(room.proc, "self", "exe")
+        os.makedirs(os.path.dirname(link), exist_ok=True)
+        if not os.path.lexists(link):
+            os.symlink(room.executable, link)
+    for device, place in room.devices:
+        if mounts and _mounted(device, place, MS_BIND):
+            continue
+        # An empty file reads like /dev/null, and like no other device.
+        if os.path.basename(place) != "null":
+            os.unlink(place)
+
+
+def _mounted(source: str, target: str, flags: int, kind: str | None = None) -> bool:
+    try:
+        _mount(source, target, kind, flags)
+    except OSError:
+        return False
+    return True
+
+
+def _mount(source: str | None, target: str, kind: str | None, flags: int) -> None:
+    names = (None if name is None else os.fsencode(name) for name in (source, target, kind))
+    _call("mount", *names, flags, None)
+
+
+def _call(name: str, *arguments: bytes | int | None) -> None:
+    if getattr(_libc, name)(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), name)
+
+
+def _write(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+
+
+def kill_inside(root: str) -> None:
+    """Kill every process whose root directory is ``root``, a real path, or below it."""
+    for _ in range(ROUNDS):
+        found = list(_inside(root))
+        if not found:
+            return
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.005)
+
+
+def _inside(root: str) -> Iterator[int]:
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return
+    for name in names:
+        if name.isdecimal():
+            # A process that has ended has no root any more.
+            with contextlib.suppress(OSError):
+                if f"{os.readlink(f'/proc/{name}/root')}/".startswith(f"{root}/"):
+                    yield int(name)
