@@ -26,6 +26,7 @@ CLONE_NEWPID = 0x20000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
 
 UNAVAILABLE = 125
 """Exit status when the jail cannot be entered."""
@@ -100,6 +101,8 @@ def _isolate() -> tuple[bool, bool]:
             # become any other user.
             return False, False
         _call("unshare", CLONE_NEWUSER | CLONE_NEWNS)
+        # Of a process that has changed its user, /proc/self belongs to root (proc(5)).
+        _libc.prctl(PR_SET_DUMPABLE, 1)
         _write("/proc/self/setgroups", "deny")
         _write("/proc/self/uid_map", f"0 {user} 1")
         _write("/proc/self/gid_map", f"0 {group} 1")
