@@ -21,19 +21,12 @@ from magicpak.trace.failures import (
     TraceRefused,
     end_of,
 )
+from magicpak.trace.strace_log import SYSCALLS
 
 log = logging.getLogger(__name__)
 
-TRACED = (
-    "?open,?openat,?openat2,?creat,?execve,?execveat,?chdir,?fchdir,?chroot,?pivot_root,"
-    "?stat,?stat64,?oldstat,?lstat,?lstat64,?oldlstat,?statx,?newfstatat,?fstatat64,"
-    "?fstat,?fstat64,?statfs,?statfs64,?access,?faccessat,?faccessat2,?readlink,?readlinkat,"
-    "?truncate,?truncate64,?rename,?renameat,?renameat2,?link,?linkat,?symlink,?symlinkat,"
-    "?mkdir,?mkdirat,?mknod,?mknodat,?chmod,?fchmodat,?fchmodat2,?chown,?chown32,?lchown,"
-    "?lchown32,?fchownat,?utime,?utimes,?futimesat,?utimensat,?utimensat_time64,?getxattr,"
-    "?lgetxattr,?listxattr,?llistxattr,?inotify_add_watch,?clone,?clone3,?fork,?vfork"
-)
-"""Calls that take a path, change what a path means, or make a process; ? where there are such."""
+TRACED = ",".join(f"?{name}" for name in SYSCALLS)
+"""For strace -e trace=; the ? is for calls that not every architecture and version has."""
 
 TICK = 0.05  # seconds between looks at the run
 LINGER = 2.0  # seconds that children may outlive the program, when nothing else ends the run
@@ -182,9 +175,11 @@ def _watch(
 ) -> int | None:
     """Let the program run for as long as it is to; return 0 where it is ended by us."""
     until = time.monotonic() + ANSWER
-    while not session.started():
-        if session.tracer.wait(TICK) is not None or time.monotonic() >= until:
-            return None
+    while session.tracer.wait(TICK / 10) is None and time.monotonic() < until:
+        if session.started():
+            break
+    if not session.started():
+        return None
     deadline = None if timeout is None else time.monotonic() + timeout
     if endpoint is not None:
         _await(session, endpoint, deadline)

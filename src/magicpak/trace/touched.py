@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -105,11 +106,9 @@ def sift(accesses: Iterable[Access], started: int | None = None) -> tuple[Touche
     found: set[Touched] = set()
     warned: set[str] = set()
     for path in sorted(_needed(accesses)):
-        try:
-            touched = _touched(path, host, made, warned)
-        except OSError:  # gone, or never there: another root, another machine
-            continue
-        found.update(touched)
+        # It may be gone, or never have been here: another root, another machine.
+        with contextlib.suppress(OSError):
+            found.update(_touched(path, host, made, warned))
     return tuple(sorted(found))
 
 

@@ -1,0 +1,697 @@
+"""What a real strace on real programs tells."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from magicpak import trace
+from magicpak.errors import MagicpakError, ToolNotFound
+from magicpak.trace import Touched, session
+from magicpak.trace.endpoint import Endpoint
+from magicpak.trace.strace_log import Access, Kind
+from magicpak.trace.touched import sift
+
+PYTHON = "/usr/bin/python3"
+needs_strace = pytest.mark.needs("strace")
+needs_cc = pytest.mark.needs("strace", "cc")
+Touch = Callable[..., tuple[Touched, ...]]
+Compile = Callable[[str], str]
+
+
+@pytest.fixture
+def touch(tmp_path: Path) -> Touch:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir(0o700)
+
+    def run(executable: str, *arguments: str, **options: object) -> tuple[Touched, ...]:
+        return trace.run(executable, arguments, scratch=str(scratch), **options)  # type: ignore[arg-type]
+
+    return run
+
+
+@pytest.fixture
+def compiled(tmp_path: Path) -> Compile:
+    def compile_c(source: str) -> str:
+        (tmp_path / "main.c").write_text(source)
+        program = tmp_path / "program"
+        subprocess.run(
+            ["cc", "-w", "-pthread", "-o", program, tmp_path / "main.c"],
+            check=True,
+            stdin=subprocess.DEVNULL,
+        )
+        return str(program)
+
+    return compile_c
+
+
+def files(touched: tuple[Touched, ...]) -> set[str]:
+    return {one.path for one in touched if not one.directory}
+
+
+def directories(touched: tuple[Touched, ...]) -> set[str]:
+    return {one.path for one in touched if one.directory}
+
+
+def running(marker: str) -> list[str]:
+    """Return the processes that have a text on their command line, zombies aside."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdecimal() and int(name) != os.getpid():
+            try:
+                line = Path(f"/proc/{name}/cmdline").read_bytes()
+            except OSError:
+                continue
+            if marker.encode() in line:
+                found.append(name)
+    return found
+
+
+HEAD = """
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+"""
+
+
+@needs_strace
+def test_what_a_program_opens_is_found_and_the_program_itself_is_not(
+    touch: Touch, tmp_path: Path
+) -> None:
+    (tmp_path / "data").write_text("x")
+    found = touch("/bin/cat", str(tmp_path / "data"))
+    assert str(tmp_path / "data") in files(found)
+    assert any(re.search(r"/libc\.so\.6|/ld-musl", path) for path in files(found))
+    assert "/bin/cat" not in files(found)
+    assert list(found) == sorted(set(found))
+
+
+@needs_strace
+def test_a_traced_python_brings_sources_and_their_compiled_form(touch: Touch) -> None:
+    found = files(touch(PYTHON, "-c", "import ssl, json"))
+    assert any(path.endswith("/json/decoder.py") for path in found)
+    assert any(path.endswith("/ssl.py") for path in found)
+    for path in found:
+        if match := re.fullmatch(r"(.*)/__pycache__/([^/.]+)\.[^/]+\.pyc", path):
+            assert f"{match[1]}/{match[2]}.py" in found
+
+
+@needs_cc
+def test_relative_paths_and_descriptors_are_followed(
+    touch: Touch, compiled: Compile, tmp_path: Path
+) -> None:
+    base = tmp_path / "base"
+    (base / "sub").mkdir(parents=True)
+    for name in ("one", "sub/two", "sub/three", "four"):
+        (base / name).write_text(name)
+    program = compiled(
+        HEAD
+        + """
+int main(int c, char **v) {
+    chdir(v[1]); if (open("one", O_RDONLY) < 0) return 1;
+    int d = open("sub", O_RDONLY | O_DIRECTORY);
+    if (openat(d, "two", O_RDONLY) < 0) return 2;
+    fchdir(d); if (access("three", R_OK)) return 3;
+    struct stat s; if (stat("../four", &s)) return 4;
+    if (access("nothing", R_OK) == 0) return 5;
+    return 0;
+}"""
+    )
+    found = touch(program, str(base))
+    wanted = {str(base / name) for name in ("one", "sub/two", "sub/three", "sub/../four")}
+    assert wanted <= files(found)
+    assert {str(base), str(base / "sub")} <= directories(found)
+    assert not any("nothing" in one.path for one in found)
+
+
+@needs_cc
+def test_children_and_threads_are_followed(touch: Touch, compiled: Compile, tmp_path: Path) -> None:
+    for name in ("thread", "child", "grandchild", "vforked"):
+        (tmp_path / name).write_text(name)
+    program = compiled(
+        HEAD
+        + """
+void *thread(void *p) { open("thread", O_RDONLY); return 0; }
+int main(int c, char **v) {
+    chdir(v[1]);
+    pthread_t t; pthread_create(&t, 0, thread, 0); pthread_join(t, 0);
+    if (!fork()) {
+        open("child", O_RDONLY);
+        if (!fork()) { setsid(); open("grandchild", O_RDONLY); _exit(0); }
+        wait(0); _exit(0);
+    }
+    wait(0);
+    if (!vfork()) { execl("/bin/cat", "cat", "vforked", (char *)0); _exit(1); }
+    wait(0);
+    return 0;
+}"""
+    )
+    found = files(touch(program, str(tmp_path)))
+    names = ("thread", "child", "grandchild", "vforked")
+    assert {str(tmp_path / name) for name in names} <= found
+    assert "/bin/cat" in found
+
+
+@needs_strace
+def test_a_script_brings_its_interpreter(touch: Touch, tmp_path: Path) -> None:
+    inner, script = tmp_path / "inner", tmp_path / "script"
+    inner.symlink_to(os.path.realpath("/bin/sh"))
+    script.write_text(f"#!{inner}\nexit 0\n")
+    script.chmod(0o755)
+    found = files(touch("/bin/sh", "-c", f"{script}; :"))
+    assert {str(script), str(inner)} <= found
+
+
+@needs_cc
+def test_what_the_run_makes_is_left_out_and_what_was_there_is_not(
+    touch: Touch, compiled: Compile, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    for name in ("database", "input", "replaced", "truncated", "log"):
+        (work / name).write_text(name)
+    program = compiled(
+        HEAD
+        + """
+void reread(const char *name, int flags) {
+    int f = open(name, flags, 0600);
+    if (f < 0) exit(9);
+    write(f, "x", 1); close(f);
+    if (open(name, O_RDONLY) < 0) exit(8);
+}
+int main(int c, char **v) {
+    chdir(v[1]);
+    reread("made-exclusive", O_RDWR | O_CREAT | O_EXCL);
+    reread("made-truncated", O_RDWR | O_CREAT | O_TRUNC);
+    reread("made-shared", O_RDWR | O_CREAT);
+    reread("made-appended", O_WRONLY | O_CREAT | O_APPEND);
+    reread("truncated", O_RDWR | O_TRUNC);
+    reread("database", O_RDWR);
+    open("input", O_RDONLY); struct stat s; stat("replaced", &s);
+    rename("made-exclusive", "replaced"); open("replaced", O_RDONLY);
+    mkdir("made-dir", 0755); reread("made-dir/file", O_WRONLY | O_CREAT);
+    symlink("input", "made-link"); readlink("made-link", (char[9]){0}, 9);
+    mkfifo("made-fifo", 0600);
+    return 0;
+}"""
+    )
+    found = touch(program, str(work))
+    inside = {os.path.relpath(path, work) for path in files(found) if path.startswith(str(work))}
+    assert inside == {"database", "input"}
+    assert not any("made" in path for path in directories(found))
+
+
+@needs_cc
+@pytest.mark.parametrize("flags", ["O_RDWR | O_CREAT", "O_RDWR | O_CREAT | O_APPEND"])
+def test_a_database_that_was_there_is_used_although_the_run_writes_to_it(
+    touch: Touch, compiled: Compile, tmp_path: Path, flags: str
+) -> None:
+    (tmp_path / "data").mkdir()
+    database = tmp_path / "data" / "base"
+    program = compiled(
+        HEAD
+        + f"""
+int main(int c, char **v) {{
+    int f = open(v[1], {flags}, 0600);
+    return write(f, "more", 4) != 4;
+}}"""
+    )
+    database.write_text("content")
+    assert str(database) in files(touch(program, str(database)))
+
+
+@needs_strace
+def test_the_directory_of_an_output_is_needed(touch: Touch, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    found = touch("/bin/sh", "-c", f"echo > {tmp_path}/out/file; mkdir {tmp_path}/out/new")
+    assert str(tmp_path / "out") in directories(found)
+    assert not any(one.path.endswith(("/file", "/new")) for one in found)
+
+
+@needs_strace
+def test_what_belongs_to_the_machine_is_left_out(touch: Touch, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "sock"))
+        names = ("/proc/self/status", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
+        found = touch(
+            "/bin/sh",
+            "-c",
+            f"cat {' '.join(names)} < /dev/null; ls -d / /sys /run /var/run {tmp_path}/sock",
+            allow_failure=True,
+        )
+    for one in found:
+        assert not re.match(r"/(proc|sys|dev|run|var/run)(/|$)", one.path)
+        assert one.path not in (*names, "/", str(tmp_path / "sock"), "/etc/ld.so.cache")
+
+
+@needs_strace
+def test_a_link_is_reported_as_named_and_a_directory_behind_one_too(
+    touch: Touch, tmp_path: Path
+) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "file").write_text("x")
+    (tmp_path / "to-dir").symlink_to("real")
+    (tmp_path / "to-file").symlink_to("real/file")
+    found = touch(
+        "/bin/sh", "-c", f"cat {tmp_path}/to-file {tmp_path}/to-dir/file; ls {tmp_path}/to-dir"
+    )
+    expected = {str(tmp_path / name) for name in ("to-file", "to-dir/file", "to-dir")}
+    assert expected <= files(found)
+    assert str(tmp_path / "real") in directories(found)
+
+
+PEM = "-----BEGIN {}PRIVATE KEY-----\nabc\n"
+
+
+@needs_strace
+@pytest.mark.parametrize("kind", ["", "RSA ", "OPENSSH ", "ENCRYPTED "])
+def test_a_private_key_is_left_out_with_a_warning(
+    touch: Touch, tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    key, link = tmp_path / "id", tmp_path / "link"
+    key.write_text(PEM.format(kind))
+    link.symlink_to("id")
+    found = touch("/bin/cat", str(link))
+    assert str(link) not in files(found)
+    (record,) = [one for one in caplog.records if one.levelno == logging.WARNING]
+    assert f"--include {link}" in record.getMessage()
+
+
+@needs_strace
+def test_a_text_that_speaks_of_private_keys_is_taken(touch: Touch, tmp_path: Path) -> None:
+    (tmp_path / "code.py").write_text('MARK = "-----BEGIN PRIVATE KEY-----"\n')
+    assert str(tmp_path / "code.py") in files(touch("/bin/cat", str(tmp_path / "code.py")))
+
+
+def test_passwords_are_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    if not os.path.exists("/etc/shadow"):
+        pytest.skip("no /etc/shadow")
+    assert sift([Access("/etc/shadow", Kind.USED)]) == ()
+    assert "--include /etc/shadow" in caplog.text
+
+
+def test_a_key_by_name_is_left_out_only_where_nobody_else_may_read_it(tmp_path: Path) -> None:
+    for name, mode in (("a.key", 0o600), ("b.key", 0o644)):
+        (tmp_path / name).write_bytes(b"\0")
+        (tmp_path / name).chmod(mode)
+    accesses = [Access(str(tmp_path / name), Kind.USED) for name in ("a.key", "b.key")]
+    assert sift(accesses) == (Touched(str(tmp_path / "b.key"), False),)
+
+
+@needs_strace
+def test_stdin_is_given_and_ends(touch: Touch, tmp_path: Path) -> None:
+    touch("/bin/sh", "-c", f"cat > {tmp_path}/copy", stdin=b"x" * 300_000)
+    assert (tmp_path / "copy").stat().st_size == 300_000
+    touch("/bin/sh", "-c", "cat")
+    touch("/bin/true", stdin=b"x" * 300_000)
+
+
+@needs_strace
+def test_ten_megabytes_of_output_are_drained(
+    touch: Touch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    touch("/bin/sh", "-c", "head -c 10000000 /dev/zero | tr '\\0' x; echo END; echo oops >&2")
+    assert "END" in caplog.text
+    assert "oops" in caplog.text
+    assert len(caplog.text) < 20_000
+
+
+@needs_strace
+@pytest.mark.parametrize(
+    ("script", "how"), [("exit 3", "exit status: 3"), ("kill -9 $$", "signal: 9 (SIGKILL)")]
+)
+def test_a_failing_program_fails_the_run(touch: Touch, script: str, how: str) -> None:
+    with pytest.raises(trace.DynamicFailed) as e:
+        touch("/bin/sh", "-c", f"echo one >&2; echo two >&2; {script}")
+    text = str(e.value)
+    assert text.startswith(f"Dynamic analysis subprocess failed: {how}; stderr: one; two")
+    assert "--dynamic-allow-failure" in text
+    assert "\n" not in text
+
+
+@needs_strace
+def test_a_failing_program_may_be_allowed(
+    touch: Touch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "data").write_text("x")
+    found = touch("/bin/sh", "-c", f"cat {tmp_path}/data; exit 3", allow_failure=True)
+    assert str(tmp_path / "data") in files(found)
+    assert "exit status: 3" in caplog.text
+
+
+@needs_strace
+def test_a_program_that_does_not_end_is_ended_after_the_timeout(touch: Touch) -> None:
+    start = time.monotonic()
+    found = touch("/bin/sleep", "7654.1", timeout=0.5)
+    assert time.monotonic() - start < 4
+    assert files(found)
+    assert not running("7654.1")
+
+
+@needs_strace
+def test_a_program_that_ignores_sigterm_is_killed(
+    touch: Touch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "GRACE", 0.3)
+    touch("/bin/sh", "-c", "trap '' TERM; while :; do sleep 7654.2; done", timeout=0.3)
+    assert not running("7654.2")
+
+
+@needs_strace
+def test_a_program_that_ends_before_the_timeout_is_not_waited_for(touch: Touch) -> None:
+    start = time.monotonic()
+    touch("/bin/true", timeout=60)
+    with pytest.raises(trace.DynamicFailed):
+        touch("/bin/false", timeout=60)
+    assert time.monotonic() - start < 10
+
+
+@needs_strace
+def test_a_daemon_left_behind_is_ended(touch: Touch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "LINGER", 0.2)
+    start = time.monotonic()
+    touch("/bin/sh", "-c", "setsid sh -c 'setsid sleep 7654.3 & sleep 7654.3' & exit 0")
+    assert time.monotonic() - start < 5
+    assert not running("7654.3")
+
+
+@needs_strace
+def test_children_may_finish_their_work_after_the_program(touch: Touch, tmp_path: Path) -> None:
+    (tmp_path / "late").write_text("x")
+    found = touch("/bin/sh", "-c", f"(sleep 0.5; cat {tmp_path}/late) & exit 0")
+    assert str(tmp_path / "late") in files(found)
+
+
+@needs_strace
+def test_the_status_of_a_program_counts_when_its_children_are_ended(
+    touch: Touch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "LINGER", 0.2)
+    with pytest.raises(trace.DynamicFailed, match="exit status: 4"):
+        touch("/bin/sh", "-c", "setsid sleep 7654.4 & exit 4")
+
+
+INTERRUPTED = """
+import sys
+from magicpak import trace
+trace.run("/bin/sh", ["-c", "setsid sleep 7654.5 & trap '' TERM; sleep 7654.5; sleep 7654.5"],
+    scratch=sys.argv[1])
+"""
+
+
+@needs_strace
+def test_an_interrupt_ends_the_program_and_its_children(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, tmp_path], stderr=subprocess.PIPE
+    ) as us:
+        until = time.monotonic() + 20
+        while len(running("7654.5")) < 4 and time.monotonic() < until:
+            time.sleep(0.05)
+        us.send_signal(signal.SIGINT)
+        assert b"KeyboardInterrupt" in us.communicate(timeout=20)[1]
+    assert not running("7654.5")
+
+
+SERVER = """
+import socket, sys, os
+if sys.argv[2:] == ["daemon"] and os.fork():
+    os._exit(0)
+server = socket.socket(socket.AF_UNIX if "/" in sys.argv[1] else socket.AF_INET)
+if server.family == socket.AF_INET:
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.bind(sys.argv[1] if "/" in sys.argv[1] else ("127.0.0.1", int(sys.argv[1])))
+server.listen()
+while True:
+    client, _ = server.accept()
+    name = client.recv(1000)
+    if name:
+        open(name).close()
+        client.send(b"done")
+"""
+CLIENT = """
+import socket, sys
+client = socket.socket(socket.AF_UNIX if "/" in sys.argv[1] else socket.AF_INET)
+client.connect(sys.argv[1] if "/" in sys.argv[1] else ("127.0.0.1", int(sys.argv[1])))
+client.send(sys.argv[2].encode())
+assert client.recv(9) == b"done"
+"""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@needs_strace
+@pytest.mark.parametrize("where", ["port", ":port", "127.0.0.1:port", "socket"])
+@pytest.mark.parametrize("daemon", ["", "daemon"])
+def test_a_command_exercises_a_server_and_ends_it(
+    touch: Touch, tmp_path: Path, where: str, daemon: str
+) -> None:
+    (tmp_path / "served").write_text("x")
+    (tmp_path / "client.py").write_text(CLIENT)
+    at = str(tmp_path / "sock") if where == "socket" else str(free_port())
+    found = touch(
+        PYTHON,
+        *("-c", SERVER, at, *filter(None, [daemon])),
+        command=f"{PYTHON} {tmp_path}/client.py {at} {tmp_path}/served",
+        wait_for=at if where == "socket" else where.replace("port", at),
+    )
+    assert str(tmp_path / "served") in files(found)
+    assert str(tmp_path / "client.py") not in files(found)
+    assert not running(at)
+
+
+@needs_strace
+def test_a_failing_command_fails_the_run(touch: Touch) -> None:
+    with pytest.raises(trace.CommandFailed, match=r"'echo no >&2; exit 5': exit status: 5.*no"):
+        touch("/bin/sleep", "7654.6", command="echo no >&2; exit 5")
+    assert not running("7654.6")
+
+
+@needs_strace
+def test_a_command_that_does_not_end_fails_at_the_timeout(touch: Touch) -> None:
+    with pytest.raises(trace.CommandFailed, match="did not end in time"):
+        touch("/bin/sleep", "7654.7", command="sleep 7654.7", timeout=0.5)
+    assert not running("7654.7")
+
+
+@needs_strace
+def test_a_server_that_ends_before_it_answers_is_an_error(touch: Touch) -> None:
+    with pytest.raises(trace.NoAnswer, match=r"ended before.*exit status: 3.*stderr: no"):
+        touch("/bin/sh", "-c", "echo no >&2; exit 3", wait_for=str(free_port()), command="true")
+
+
+@needs_strace
+def test_a_server_that_never_answers_is_an_error(
+    touch: Touch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "ANSWER", 0.5)
+    with pytest.raises(trace.NoAnswer, match="not in time"):
+        touch("/bin/sleep", "7654.8", wait_for="/nowhere/sock", command="true")
+    assert not running("7654.8")
+
+
+@needs_strace
+def test_the_first_answer_ends_a_run_without_command(touch: Touch) -> None:
+    port = str(free_port())
+    assert files(touch(PYTHON, "-c", SERVER, port, wait_for=port))
+    assert not running(port)
+
+
+@pytest.mark.parametrize("text", ["", "host", "host:", "0", "65536", "a:b", "1:2:3", "-1"])
+def test_what_to_wait_for_must_be_a_port_or_a_path(text: str) -> None:
+    with pytest.raises(trace.MalformedEndpoint, match="--dynamic-wait-for"):
+        Endpoint.parse(text)
+
+
+def test_what_to_wait_for_is_read() -> None:
+    assert Endpoint.parse("80") == Endpoint.parse(":80") == Endpoint("localhost", 80)
+    assert Endpoint.parse("h:80") == Endpoint("h", 80)
+    assert Endpoint.parse("[::1]:80") == Endpoint("::1", 80)
+    assert Endpoint.parse("/run/x:1") == Endpoint("/run/x:1", 0)
+
+
+def test_an_answer_needs_a_listener(tmp_path: Path) -> None:
+    here = Endpoint(str(tmp_path / "sock"), 0)
+    assert not here.answers()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(here.host)
+        assert not here.answers()
+        server.listen()
+        assert here.answers()
+
+
+def script(path: Path, text: str) -> str:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@needs_strace
+def test_a_traced_process_cannot_trace_and_the_error_says_the_way_out(
+    touch: Touch, tmp_path: Path
+) -> None:
+    # A process has one tracer: strace below strace is refused, as by the policy of a container.
+    real = shutil.which("strace")
+    nested = script(tmp_path / "strace", f'exec {real} -f -o /dev/null {real} "$@"')
+    with pytest.raises(trace.TraceRefused) as e:
+        touch("/bin/true", strace=nested, wait_for=str(free_port()), command="true")
+    text = str(e.value)
+    assert "Operation not permitted" in text
+    assert "--dynamic-log FILE" in text
+    assert "strace -f -y -xx -o FILE" in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("strace: PTRACE_TRACEME: Function not implemented", "emulated"),
+        ("strace: ptrace(PTRACE_TRACEME, ...): Operation not permitted", "policy"),
+        ("strace: attach: ptrace(PTRACE_SEIZE, 7): Permission denied", "policy"),
+    ],
+)
+def test_a_refusal_is_explained(touch: Touch, tmp_path: Path, said: str, reason: str) -> None:
+    refusing = script(tmp_path / "strace", f"echo '{said}' >&2; exit 1")
+    with pytest.raises(trace.TraceRefused, match=re.escape(said)) as e:
+        touch("/bin/true", strace=refusing)
+    assert reason in e.value.reason
+
+
+@needs_strace
+@pytest.mark.parametrize("lacks", ["option", "seccomp"])
+def test_strace_without_seccomp_bpf_works(touch: Touch, tmp_path: Path, lacks: str) -> None:
+    refuse = "echo 'strace: seccomp filter: Operation not permitted' >&2; exit 1"
+    hide = 'case "$*" in *--help*) exit 0;; esac' if lacks == "option" else ":"
+    real = shutil.which("strace")
+    old = script(
+        tmp_path / "strace",
+        f'{hide}; case "$*" in *--seccomp-bpf*) {refuse};; esac; exec {real} "$@"',
+    )
+    assert files(touch("/bin/true", strace=old))
+
+
+@needs_strace
+def test_a_program_that_cannot_be_started_is_no_refusal(touch: Touch, tmp_path: Path) -> None:
+    (tmp_path / "noexec").write_text("x")
+    with pytest.raises(trace.NotStarted, match=r"noexec.*Permission denied"):
+        touch(str(tmp_path / "noexec"))
+    with pytest.raises(trace.NotStarted, match="No such file"):
+        touch(str(tmp_path / "nothing"))
+
+
+def test_strace_that_is_not_there_is_named(touch: Touch) -> None:
+    with pytest.raises(ToolNotFound, match=r"apt-get install strace.*--strace"):
+        touch("/bin/true", strace="/nowhere/strace")
+
+
+@needs_strace
+def test_a_bare_name_is_a_file_here(
+    touch: Touch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").write_text("x")
+    shutil.copy(os.path.realpath("/bin/cat"), tmp_path / "true")
+    assert str(tmp_path / "data") in files(touch("true", "data"))
+
+
+@needs_strace
+@pytest.mark.parametrize("options", [["-f", "-y", "-xx"], ["-f"], ["-f", "-yy", "-tt", "-T"]])
+def test_a_log_made_elsewhere_gives_the_same_files(
+    touch: Touch, tmp_path: Path, options: list[str]
+) -> None:
+    (tmp_path / 'sub "x"').mkdir()
+    (tmp_path / 'sub "x"' / "<data>\n").write_text("x")
+    commands = ["/bin/sh", "-c", f"cd '{tmp_path}/sub \"x\"'; cat *; (cd ..; ls -l; true)"]
+    subprocess.run(
+        ["strace", *options, "-o", tmp_path / "log", *commands],
+        check=True,
+        capture_output=True,
+        cwd="/usr",
+    )
+    read = trace.read_log((tmp_path / "log").read_bytes(), "/usr")
+    assert str(tmp_path / 'sub "x"' / "<data>\n") in files(read)
+    ran = {one.path for one in touch(*commands)}
+    cwd = os.getcwd()
+    gone = {str(tmp_path / "log")}  # ls -l, there after the first run only
+    assert ran - gone - {cwd} == {one.path for one in read} - gone - {"/usr", cwd}
+
+
+def test_the_host_has_the_last_word_about_a_log() -> None:
+    log = b'1 execve("/app", [], 0x0) = 0\n1 open("/nowhere/x", O_RDONLY) = 3</nowhere/x>\n'
+    assert trace.read_log(log, "/") == ()
+
+
+names = st.binary(min_size=1, max_size=30).filter(
+    lambda name: b"\0" not in name and b"/" not in name and name.strip(b".")
+)
+
+
+@needs_strace
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(names, min_size=1, max_size=10, unique=True))
+def test_every_name_survives_strace(touch: Touch, tmp_path: Path, some: list[bytes]) -> None:
+    base = tmp_path / "names"
+    shutil.rmtree(base, ignore_errors=True)
+    base.mkdir()
+    for name in some:
+        (base / os.fsdecode(name)).write_bytes(b"x")
+    wanted = {str(base / os.fsdecode(name)) for name in some}
+    assert wanted <= files(touch("/bin/cat", *sorted(wanted)))
+
+
+@needs_strace
+@pytest.mark.skipif(os.getuid() != 0, reason="chroot(2) is for root")
+def test_paths_in_a_chroot_are_below_it(touch: Touch, tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "inside").write_text("x")
+    found = touch(
+        PYTHON, "-c", f"import os; os.chroot({str(tmp_path)!r}); os.chdir('/'); open('/etc/inside')"
+    )
+    assert str(tmp_path / "etc" / "inside") in files(found)
+
+
+def test_every_failure_is_ours_and_on_one_line() -> None:
+    for error in (
+        trace.DynamicFailed(1, b"a\nb\x1b"),
+        trace.NotStarted("/a\nb", b"x\ny"),
+        trace.TraceRefused("a", "b"),
+        trace.CommandFailed("a\nb", None, b"\xff"),
+        trace.NoAnswer("a\n", "b", b""),
+        trace.MalformedEndpoint("a\nb"),
+    ):
+        assert isinstance(error, MagicpakError)
+        assert re.fullmatch(r"[^\x00-\x1f]+", str(error))
+
+
+def test_draining_ends_with_the_run(touch: Touch) -> None:
+    before = threading.active_count()
+    if shutil.which("strace"):
+        touch("/bin/true")
+    assert threading.active_count() <= before + 1
