@@ -1,0 +1,79 @@
+"""Shared by all tests: what the machine can do, and small programs compiled on the spot."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+TOOLS = {"cc": "cc", "strace": "strace", "upx": "upx", "busybox": "busybox", "patchelf": "patchelf"}
+"""Capabilities that are programs."""
+
+
+def _strace_works() -> bool:
+    run = subprocess.run(["strace", "-qq", "true"], capture_output=True, check=False)
+    return run.returncode == 0
+
+
+def _user_namespaces_work() -> bool:
+    tool = shutil.which("unshare")
+    return tool is not None and subprocess.run(
+        [tool, "--user", "true"], capture_output=True, check=False
+    ).returncode == 0
+
+
+def _docker_answers() -> bool:
+    return shutil.which("docker") is not None and subprocess.run(
+        ["docker", "version"], capture_output=True, check=False
+    ).returncode == 0
+
+
+@functools.cache
+def lacking(capability: str) -> str | None:
+    """Say why the machine lacks a capability; None where it has it."""
+    if capability in TOOLS and shutil.which(TOOLS[capability]) is None:
+        return f"{TOOLS[capability]} is not installed"
+    checks: dict[str, tuple[Callable[[], bool], str]] = {
+        "root": (lambda: os.geteuid() == 0, "only root can do that"),
+        "strace": (_strace_works, "strace may not trace here"),
+        "userns": (_user_namespaces_work, "user namespaces are not permitted"),
+        "docker": (_docker_answers, "no Docker engine answers"),
+    }
+    check, reason = checks.get(capability, (lambda: True, ""))
+    if capability not in TOOLS and capability not in checks:
+        # Any other capability is a program of that name, as input.
+        return None if shutil.which(capability) else f"{capability} is not installed"
+    return None if check() else reason
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what the machine cannot do; where everything is required, fail."""
+    for mark in item.iter_markers("needs"):
+        for capability in mark.args:
+            reason = lacking(capability)
+            if reason is None:
+                continue
+            if os.environ.get("MAGICPAK_TESTS_REQUIRE_ALL"):
+                pytest.fail(f"{capability} is required here: {reason}", pytrace=False)
+            pytest.skip(f"needs {capability}: {reason}")
+
+
+@pytest.fixture
+def compile_c(tmp_path: Path) -> Callable[..., Path]:
+    """Compile C source into a file below the test's directory."""
+
+    def compile_(name: str, source: str, *flags: str) -> Path:
+        output = tmp_path / name
+        output.parent.mkdir(parents=True, exist_ok=True)
+        code = output.with_name(output.name + ".c")
+        code.write_text(source)
+        subprocess.run(["cc", "-o", output, code, *flags], check=True, capture_output=True)
+        code.unlink()
+        return output
+
+    return compile_
