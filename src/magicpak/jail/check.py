@@ -94,11 +94,8 @@ def check(
         planted = plant.finish(tree, root, shared)
         given = os.fsencode(stdin or "")
         jail = _Jail(room, tuple(executables), full, given, timeout, strace, program)
-        try:
-            for shown, line in _lines(command, executables, search, shadowed):
-                _judge(jail, shown, line, stdout)
-        finally:
-            enter.kill_inside(root)
+        for shown, line in _lines(command, executables, search, shadowed):
+            _judge(jail, shown, line, stdout)
         return planted.altered()
 
 
@@ -141,14 +138,15 @@ def _run(jail: _Jail, line: str, tracer: Sequence[str] = ()) -> Completed:
     reader, writer = os.pipe()
     try:
         os.set_blocking(reader, False)
-        done = process.run(
-            [*tracer, SHELL, "-c", line],
-            stdin=jail.stdin,
-            env=jail.env,
-            timeout=jail.timeout,
-            preexec=enter.entrance(jail.room, writer, chroot=not tracer),
-        )
-    except (FileNotFoundError, PermissionError, OSError) as e:
+        with enter.adopting():
+            done = process.run(
+                [*tracer, SHELL, "-c", line],
+                stdin=jail.stdin,
+                env=jail.env,
+                timeout=jail.timeout,
+                preexec=enter.entrance(jail.room, writer, chroot=not tracer),
+            )
+    except OSError as e:
         if e.filename != SHELL:
             raise
         # The bundle's own shell, that is: busybox can be started.
@@ -159,7 +157,6 @@ def _run(jail: _Jail, line: str, tracer: Sequence[str] = ()) -> Completed:
         with contextlib.suppress(BlockingIOError):
             report = os.read(reader, 4096)
         os.close(reader)
-        enter.kill_inside(jail.room.root)
     if report:
         raise JailUnavailable(_forbidden(os.fsdecode(report)))
     return done

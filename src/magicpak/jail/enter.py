@@ -27,14 +27,16 @@ MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+PR_SET_CHILD_SUBREAPER = 36
+PR_GET_CHILD_SUBREAPER = 37
 
 UNAVAILABLE = 125
 """Exit status when the jail cannot be entered."""
 
 DESCRIPTORS = 65536
 
-ROUNDS = 200
-"""How often processes in a jail are looked for: those found may have started others."""
+ROUNDS = 500
+"""How often processes are looked for: those found may have started others."""
 
 # Loaded before any fork, because loading takes locks.
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -71,10 +73,11 @@ def entrance(room: Room, report: int, *, chroot: bool = True) -> Callable[[], No
     def enter() -> None:
         try:
             mounts, processes = _isolate()
-            init = _start_init() if processes else None
+            if processes:
+                _start_init()
             worker = os.fork()
             if worker:
-                _watch(worker, init, room.root)
+                _watch(worker)
             # A command that kills its process group must not hit the one who waits for it.
             os.setsid()
             _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -126,11 +129,10 @@ def _may_chroot() -> bool:
     return True
 
 
-def _start_init() -> int:
+def _start_init() -> None:
     """Start the first process of a pid namespace: it reaps, and its end kills all the others."""
-    pid = os.fork()
-    if pid:
-        return pid
+    if os.fork():
+        return
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
@@ -140,16 +142,13 @@ def _start_init() -> int:
         signal.pause()
 
 
-def _watch(worker: int, init: int | None, root: str) -> NoReturn:
+def _watch(worker: int) -> NoReturn:
     """Wait for the process in the jail, kill what it left behind, and end as it ended."""
     # The caller waits for the end of its pipes.
     os.closerange(0, DESCRIPTORS)
+    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
     status = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
-    if init is None:
-        kill_inside(root)
-    else:
-        os.kill(init, signal.SIGKILL)
-        os.waitpid(init, 0)
+    _kill_descendants(frozenset())
     if status < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         with contextlib.suppress(OSError, ValueError):
@@ -206,26 +205,48 @@ def _write(path: str, text: str) -> None:
         os.close(descriptor)
 
 
-def kill_inside(root: str) -> None:
-    """Kill every process whose root directory is ``root``, a real path, or below it."""
+@contextlib.contextmanager
+def adopting() -> Iterator[None]:
+    """Become the parent of orphans, as prctl(2) gives it, and at the end kill all new children.
+
+    A daemon in the jail may have another user, session and root, but it cannot leave this tree.
+    """
+    before = _descendants(frozenset())
+    was = ctypes.c_int()
+    _libc.prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(was))
+    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    try:
+        yield
+    finally:
+        _kill_descendants(before)
+        _libc.prctl(PR_SET_CHILD_SUBREAPER, was.value)
+
+
+def _kill_descendants(spared: frozenset[int]) -> None:
     for _ in range(ROUNDS):
-        found = list(_inside(root))
+        found = _descendants(spared)
         if not found:
             return
         for pid in found:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        time.sleep(0.005)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        time.sleep(0.002)
 
 
-def _inside(root: str) -> Iterator[int]:
-    try:
-        names = os.listdir("/proc")
-    except OSError:
-        return
-    for name in names:
-        if name.isdecimal():
-            # A process that has ended has no root any more.
-            with contextlib.suppress(OSError):
-                if f"{os.readlink(f'/proc/{name}/root')}/".startswith(f"{root}/"):
-                    yield int(name)
+def _descendants(spared: frozenset[int]) -> frozenset[int]:
+    """Return the processes below this one, without those below a spared one (proc(5), stat)."""
+    children: dict[int, list[int]] = {}
+    for name in filter(str.isdecimal, os.listdir("/proc")):
+        # A process may end in the meantime.
+        with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as status:
+            parent = int(status.read().rpartition(b")")[2].split()[1])
+            children.setdefault(parent, []).append(int(name))
+    found: set[int] = set()
+    pending = [os.getpid()]
+    while pending:
+        below = set(children.get(pending.pop(), ())) - spared
+        found |= below
+        pending += below
+    return frozenset(found)

@@ -54,7 +54,7 @@ class Planted:
 def private(beside: str) -> Iterator[str]:
     """Give a new directory on the file system of ``beside``, removed on every way out."""
     path = tempfile.mkdtemp(prefix=".magicpak-test-", dir=os.path.dirname(beside))
-    # /proc/PID/root shows the real path, by which a jail's processes are found.
+    # The kernel lists mounts by their real paths.
     path = os.path.realpath(path)
     try:
         yield path
