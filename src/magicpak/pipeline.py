@@ -10,8 +10,9 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from magicpak import compress, emit, jail, patterns, trace, verify
+from magicpak import emit, patterns, verify
 from magicpak.bundle import Bundle, BundlePath, Entry, File, Origin, Placed, Why
 from magicpak.collect import Host
 from magicpak.elf import Elf, is_elf
@@ -19,6 +20,9 @@ from magicpak.errors import IoError, MalformedExecutable, Unsupported
 from magicpak.loader.identify import Compiler, Identified
 from magicpak.loader.search import Environment
 from magicpak.resolve import Resolver
+
+if TYPE_CHECKING:
+    from magicpak import trace
 
 log = logging.getLogger(__name__)
 
@@ -176,6 +180,8 @@ def _libraries(run: Run, inputs: Iterable[Input], bundle: Bundle) -> Bundle:
 
 
 def _dynamic(run: Run, inputs: Iterable[Input], bundle: Bundle) -> Bundle:
+    from magicpak import trace  # noqa: PLC0415  rooms that a plain run does not enter cost it nothing
+
     for each in inputs:
         log.info("run %s and watch", each.path)
         touched = trace.run(
@@ -244,6 +250,8 @@ def _directories(host: Host, paths: Iterable[str]) -> Iterator[Placed]:
 
 
 def _compress(run: Run, inputs: Iterable[Input], bundle: Bundle) -> Bundle:
+    from magicpak import compress  # noqa: PLC0415  as above
+
     for each in inputs:
         elf = each.programs[0][1]
         if elf is None:
@@ -295,6 +303,8 @@ def _write(
 
 
 def _test(run: Run, inputs: Iterable[Input], tree: str) -> tuple[str, ...]:
+    from magicpak import jail  # noqa: PLC0415  as above
+
     log.info("test the bundle")
     return jail.check(
         tree,
