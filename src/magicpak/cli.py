@@ -17,6 +17,7 @@ from magicpak.version import VERSION
 HYPHENATED = {"--upx-arg", "--dynamic-arg"}
 """Options whose value may begin with a hyphen."""
 
+SECONDS = click.FloatRange(min=0, min_open=True)
 EPILOG = "Full documentation, with Dockerfiles to start from, is in the README."
 
 
@@ -103,10 +104,25 @@ def option(*names: str, help: str, **settings: Any) -> Any:  # noqa: A002  click
 @option("--test-stdin", metavar="CONTENT", help="Give this to the test as stdin.")
 @option("--test-stdout", metavar="CONTENT",
         help="Let the test fail when its stdout, without white space at the ends, is another.")
+@option("--test-env", metavar="NAME=VALUE", multiple=True,
+        help="Set this variable in the test, whose environment is that of a container.")
+@option("--test-timeout", metavar="SECONDS", type=SECONDS, default=60, show_default=True,
+        help="Let the test fail when it takes longer.")
 @option("-d", "--dynamic", is_flag=True,
         help="Run the executable, and bundle the files that it uses.")
 @option("--dynamic-arg", metavar="ARG", multiple=True, help="Give this argument to that run.")
 @option("--dynamic-stdin", metavar="CONTENT", help="Give this to that run as stdin.")
+@option("--dynamic-run", metavar="ARGS", multiple=True,
+        help="Run it once more with these arguments, quoted as in a shell.")
+@option("--dynamic-timeout", metavar="SECONDS", type=SECONDS,
+        help="End that run after this time, as a success: for servers.")
+@option("--dynamic-command", metavar="COMMAND",
+        help="Run this by /bin/sh beside it, to exercise it; its end ends the run.")
+@option("--dynamic-wait-for", metavar="[HOST:]PORT or SOCKET",
+        help="Wait until the executable answers there, before the command.")
+@option("--dynamic-allow-failure", is_flag=True, help="Go on when that run ends with a failure.")
+@option("--dynamic-log", metavar="FILE", multiple=True,
+        help="Run nothing, but take what `strace -f -y -xx -o FILE` has recorded elsewhere.")
 @option("-c", "--compress", is_flag=True, help="Compress the executable with upx.")
 @option("--upx-arg", metavar="ARG", multiple=True, help="Give this argument to upx.")
 @option("--busybox", metavar="PATH or NAME", default="busybox", show_default=True,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -44,9 +46,22 @@ class Options:
     test_command: str | None = None
     test_stdin: str | None = None
     test_stdout: str | None = None
+    test_env: tuple[str, ...] = ()
+    """``NAME=VALUE`` each."""
+    test_timeout: float = 60
+    """Seconds."""
     dynamic: bool = False
     dynamic_arg: tuple[str, ...] = ()
     dynamic_stdin: str | None = None
+    dynamic_run: tuple[str, ...] = ()
+    """Further runs, each with these arguments, quoted as in a shell."""
+    dynamic_timeout: float | None = None
+    """Seconds after which a run ends, as a success."""
+    dynamic_command: str | None = None
+    dynamic_wait_for: str | None = None
+    dynamic_allow_failure: bool = False
+    dynamic_log: tuple[str, ...] = ()
+    """Logs of runs made elsewhere; with any, nothing is run."""
     compress: bool = False
     upx_arg: tuple[str, ...] = ()
     busybox: str = "busybox"
@@ -106,7 +121,7 @@ def pack(options: Options, *, show: Show = _no_progress) -> Report:
         inputs = [_load(run, path) for path in options.inputs]
         bundle = _install(run, inputs, Bundle())
         bundle = _libraries(run, inputs, bundle)
-        if options.dynamic:
+        if options.dynamic or options.dynamic_log:
             bundle = _dynamic(run, inputs, bundle)
         if options.compress:
             bundle = _compress(run, inputs, bundle)
@@ -118,9 +133,11 @@ def pack(options: Options, *, show: Show = _no_progress) -> Report:
 
 
 def _check(options: Options) -> None:
-    for name, chosen in (("--test", options.test), ("--dynamic", options.dynamic)):
-        if chosen and len(options.inputs) > 1:
-            raise Unsupported(f"use of {name} with multiple inputs is not supported")
+    """Refuse before any work what cannot be done. Raises Unsupported."""
+    _runs(options)
+    for setting in options.test_env:
+        if not setting.partition("=")[1]:
+            raise Unsupported(f"--test-env {setting} sets nothing; give NAME=VALUE")
 
 
 def _begin(options: Options, target: emit.Destination, stack: contextlib.ExitStack) -> Run:
@@ -182,18 +199,51 @@ def _libraries(run: Run, inputs: Iterable[Input], bundle: Bundle) -> Bundle:
 def _dynamic(run: Run, inputs: Iterable[Input], bundle: Bundle) -> Bundle:
     from magicpak import trace  # noqa: PLC0415  rooms that a plain run does not enter cost it nothing
 
-    for each in inputs:
-        log.info("run %s and watch", each.path)
+    options = run.options
+    for path in options.dynamic_log:
+        log.info("read the trace %s", path)
+        bundle = _add_touched(run, trace.read_log(_content(path), os.getcwd()), path, bundle)
+    if options.dynamic_log:
+        return bundle
+    for each, arguments in itertools.product(inputs, _runs(options)):
+        log.info("run %s and watch", shlex.join((each.path, *arguments)))
         touched = trace.run(
-            os.path.abspath(each.path),
-            run.options.dynamic_arg,
+            each.path,
+            arguments,
             scratch=run.scratch,
-            stdin=os.fsencode(run.options.dynamic_stdin or ""),
-            strace=run.options.strace,
+            stdin=os.fsencode(options.dynamic_stdin or ""),
+            strace=options.strace,
+            allow_failure=options.dynamic_allow_failure,
+            timeout=options.dynamic_timeout,
+            command=options.dynamic_command,
+            wait_for=options.dynamic_wait_for,
         )
-        placed = [found for t in touched for found in _touched(run.host, t, each.path)]
-        bundle = _with_libraries(run, placed, bundle)
+        bundle = _add_touched(run, touched, each.path, bundle)
     return bundle
+
+
+def _runs(options: Options) -> list[tuple[str, ...]]:
+    """List the arguments of each traced run. Raises Unsupported."""
+    first = [options.dynamic_arg] if options.dynamic_arg or not options.dynamic_run else []
+    try:
+        return first + [tuple(shlex.split(text)) for text in options.dynamic_run]
+    except ValueError as e:
+        raise Unsupported(f"--dynamic-run cannot be split into arguments: {e}") from e
+
+
+def _content(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as e:
+        raise IoError.of(e, path) from e
+
+
+def _add_touched(
+    run: Run, touched: Iterable[trace.Touched], by: str, bundle: Bundle
+) -> Bundle:
+    placed = [found for each in touched for found in _touched(run.host, each, by)]
+    return _with_libraries(run, placed, bundle)
 
 
 def _touched(host: Host, touched: trace.Touched, by: str) -> Iterator[Placed]:
@@ -226,17 +276,17 @@ def _include(run: Run, includes: Iterable[patterns.Include], bundle: Bundle) -> 
 def _with_libraries(run: Run, placed: list[Placed], bundle: Bundle) -> Bundle:
     """Add entries, and what the ELF objects among them need."""
     bundle = bundle.add(placed)
-    sources = {p.entry.identity: p for p in placed if isinstance(p.entry, File)}
-    objects = [(p.path, elf) for p in sources.values() if (elf := _object(run, p)) is not None]
+    files = {p.entry.identity: (p.path, p.entry) for p in placed if isinstance(p.entry, File)}
+    objects = [(path, elf) for path, file in files.values() if (elf := _object(run, file))]
     return bundle.add(run.resolver.among(objects))
 
 
-def _object(run: Run, placed: Placed) -> Elf | None:
-    assert isinstance(placed.entry, File)
-    if not is_elf(placed.entry.source):
+def _object(run: Run, file: File) -> Elf | None:
+    """Read a file if it is something that the loader loads."""
+    if not is_elf(file.source):
         return None
     try:
-        elf = run.host.read_at(placed.entry.source, placed.entry.source)
+        elf = run.host.read_at(file.source, file.source)
     except MalformedExecutable as e:
         log.warning("%s: bundled without libraries", e)
         return None
@@ -313,6 +363,8 @@ def _test(run: Run, inputs: Iterable[Input], tree: str) -> tuple[str, ...]:
         stdin=run.options.test_stdin,
         stdout=run.options.test_stdout,
         busybox=run.options.busybox,
+        timeout=run.options.test_timeout,
+        env={**jail.ENVIRONMENT, **dict(pair.split("=", 1) for pair in run.options.test_env)},
         strace=run.options.strace,
     )
 
