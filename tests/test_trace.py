@@ -485,6 +485,41 @@ def test_a_command_exercises_a_server_and_ends_it(
     assert not running(at)
 
 
+@pytest.mark.needs("strace", "redis-server", "redis-cli")
+def test_redis_is_exercised(touch: Touch, tmp_path: Path) -> None:
+    port = str(free_port())
+    server = str(shutil.which("redis-server"))
+    found = touch(
+        *(server, "--port", port, "--dir", str(tmp_path)),
+        command=f"redis-cli -p {port} set a b && redis-cli -p {port} save",
+        wait_for=port,
+    )
+    assert (tmp_path / "dump.rdb").exists()
+    assert str(tmp_path / "dump.rdb") not in files(found)
+    assert str(tmp_path) in directories(found)
+    assert not running(f":{port}")
+
+
+@pytest.mark.needs("strace", "root", "nginx", "curl")
+@pytest.mark.parametrize("daemon", ["on", "off"])
+def test_nginx_is_exercised(touch: Touch, tmp_path: Path, daemon: str) -> None:
+    port = str(free_port())
+    (tmp_path / "page").write_text("x")
+    (tmp_path / "nginx.conf").write_text(
+        f"daemon {daemon}; user root; pid {tmp_path}/pid; "
+        f"error_log {tmp_path}/errors; events {{}}\n"
+        f"http {{ access_log off; server {{ listen 127.0.0.1:{port}; root {tmp_path}; }} }}\n"
+    )
+    found = touch(
+        *(str(shutil.which("nginx")), "-c", str(tmp_path / "nginx.conf")),
+        command=f"curl -sf http://127.0.0.1:{port}/page",
+        wait_for=port,
+    )
+    assert {str(tmp_path / "page"), str(tmp_path / "nginx.conf"), "/etc/passwd"} <= files(found)
+    assert not {str(tmp_path / "pid"), str(tmp_path / "errors")} & files(found)
+    assert not running(str(tmp_path / "nginx.conf"))
+
+
 @needs_strace
 def test_a_failing_command_fails_the_run(touch: Touch) -> None:
     with pytest.raises(trace.CommandFailed, match=r"'echo no >&2; exit 5': exit status: 5.*no"):
@@ -666,8 +701,7 @@ def test_every_name_survives_strace(touch: Touch, tmp_path: Path, some: list[byt
     assert wanted <= files(touch("/bin/cat", *sorted(wanted)))
 
 
-@needs_strace
-@pytest.mark.skipif(os.getuid() != 0, reason="chroot(2) is for root")
+@pytest.mark.needs("strace", "root")
 def test_paths_in_a_chroot_are_below_it(touch: Touch, tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "inside").write_text("x")

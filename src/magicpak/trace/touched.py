@@ -47,6 +47,7 @@ class _Host:
 
     started: int | None
     parents: dict[str, str] = field(default_factory=dict)
+    resolved: dict[str, str] = field(default_factory=dict)
 
     def canonical(self, path: str) -> str:
         """Resolve the links on the way to a path, but not the link it may be itself."""
@@ -56,6 +57,13 @@ class _Host:
         if parent not in self.parents:
             self.parents[parent] = os.path.realpath(parent or "/")
         return os.path.join(self.parents[parent], name)
+
+    def real(self, path: str) -> str:
+        """Resolve all links, as realpath(3)."""
+        if path not in self.resolved:
+            key = self.canonical(path)
+            self.resolved[path] = os.path.realpath(key) if os.path.islink(key) else key
+        return self.resolved[path]
 
     def existed(self, path: str, kind: Kind) -> bool:
         """Tell whether a file that an open(2) may have made was there before the run.
@@ -79,17 +87,17 @@ class _Host:
         used: set[str] = set()
         for access in accesses:
             key, kind = self.canonical(access.path), access.kind
-            if kind is Kind.WRITTEN or kind in (Kind.APPENDED, Kind.SHARED):
-                key = os.path.realpath(access.path)
+            if kind in (Kind.WRITTEN, Kind.APPENDED, Kind.SHARED):
+                key = self.real(access.path)
             if kind is Kind.SEEN:
                 seen.add(key)
-            elif kind in (Kind.MADE, Kind.WRITTEN):
-                made |= {key} - used
-            elif kind in (Kind.APPENDED, Kind.SHARED):
-                fresh = key not in seen | used and not self.existed(key, kind)
-                made |= {key} if fresh else set()
-            elif key not in made:
-                used |= {key, os.path.realpath(key)}
+            elif kind in (Kind.USED, Kind.RUN, Kind.STARTED):
+                if key not in made:
+                    used.update((key, self.real(access.path)))
+            elif key not in used and (
+                kind in (Kind.MADE, Kind.WRITTEN) or not (key in seen or self.existed(key, kind))
+            ):
+                made.add(key)
         return made
 
 
@@ -145,7 +153,7 @@ def _touched(path: str, host: _Host, made: set[str], warned: set[str]) -> Iterat
     """Decide about a path. Raises OSError where it is not there."""
     mode = os.lstat(path).st_mode
     key = host.canonical(path)
-    real = os.path.realpath(path) if stat.S_ISLNK(mode) else key
+    real = host.real(path)
     if any(_left_out(name) or _within(made, name) for name in (path, key, real)):
         return
     if stat.S_ISDIR(mode):
@@ -170,7 +178,7 @@ def _left_out(path: str) -> bool:
 
 def _within(made: set[str], path: str) -> bool:
     """Tell whether the run made a path, or a directory above it."""
-    while path and path != "/":
+    while made and path and path != "/":
         if path in made:
             return True
         path = path.rpartition("/")[0]
