@@ -35,7 +35,8 @@ LINKS = {
 GIVEN = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
 """What a container runtime puts into /etc."""
 
-SHELLS = frozenset({"ash", "busybox", "sh"})
+SHELLS = frozenset({"ash", "sh"})
+"""Applets that stay even where the bundle has a program of that name: one runs the command."""
 
 SELF = b"\0/proc/self/exe\0"
 """How busybox finds itself, to run one of its applets in a new process."""
@@ -117,7 +118,9 @@ def add_busybox(root: str, busybox: str, taken: Collection[str]) -> frozenset[st
     Return the names that the copy has nevertheless.
     """
     directory(root, "/bin")
-    name = ".busybox" if os.path.lexists(place(root, "/bin/busybox")) else "busybox"
+    # busybox knows itself by the beginning of its name.
+    names = ("busybox", *(f"busybox-{number}" for number in range(10)))
+    name = next(name for name in names if not os.path.lexists(place(root, f"/bin/{name}")))
     copy = place(root, f"/bin/{name}")
     applets = _applets(busybox)
     hidden = frozenset(applets) & frozenset(taken) - SHELLS
