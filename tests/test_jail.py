@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import encodings.ascii
 import encodings.latin_1
+import fcntl
 import os
 import pickle
 import shutil
@@ -14,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -481,6 +482,31 @@ def test_file_that_cannot_be_linked_is_copied(
     assert bundle.snapshot() == before
 
 
+def test_file_with_reflinks_is_shared_without_its_inode(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def clone(new: IO[bytes], request: int, old: int) -> None:
+        assert request == 0x40049409
+        new.write(os.pread(old, 1_000_000, 0))
+        new.flush()
+
+    # What the file systems of most test machines lack.
+    monkeypatch.setattr(fcntl, "ioctl", clone)
+    path = bundle.write("/a", "#!/bin/sh\necho '# changed' >> /a\n", 0o4755)
+    before = bundle.snapshot()
+    assert jail.check(str(bundle.tree), [path]) == ()
+    assert bundle.snapshot() == before
+
+
+def test_fifos_and_sockets_are_in_the_jail_too(run: Run, bundle: Bundle) -> None:
+    os.mkfifo(bundle.tree / "fifo")
+    run(
+        bundle.write("/f", "", 0o755),
+        command="test -p /fifo && cat /fifo & echo x > /fifo; wait",
+        stdout="x",
+    )
+
+
 def test_jail_is_removed_whatever_its_modes(run: Run, bundle: Bundle) -> None:
     command = "mkdir -p /x/y/z; touch /x/y/z/f; chmod 0 /x/y/z /x/y /x; chmod 0 /; ln -s / /l"
     run(bundle.write("/f", "", 0o755), command=command)
@@ -532,6 +558,31 @@ def test_interrupted_test_leaves_nothing(bundle: Bundle, program: Callable[..., 
 
     forked(docker_build, interrupted)
     assert not named("mpk-endless")
+
+
+@pytest.mark.parametrize("become", [full, nobody])
+def test_killed_magicpak_leaves_no_process(
+    bundle: Bundle, program: Callable[..., Path], become: Callable[[], None]
+) -> None:
+    body = 'prctl(PR_SET_NAME, "mpk-orphan"); if (!fork()) setsid(); sleep(1000); return 0;'
+    path = bundle.add(program("endless", body), "/endless")
+    for place in (bundle.top, *bundle.top.rglob("*")):
+        os.lchown(place, NOBODY, NOBODY)
+    pid = os.fork()
+    if pid == 0:
+        become()
+        jail.check(str(bundle.tree), [path])
+    deadline = time.monotonic() + 10
+    while len(named("mpk-orphan")) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    while named("mpk-orphan") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not named("mpk-orphan")
+    # Nobody was left to remove it.
+    for left in bundle.top.glob(".magicpak-test-*"):
+        plant.remove(str(left))
 
 
 # Failures

@@ -86,7 +86,7 @@ def check(
     with plant.private(tree) as scratch:
         root = os.path.join(scratch, "root")
         shared = plant.plant(tree, root)
-        room = furnish.furnish(root, executables[0])
+        room = furnish.furnish(root, executables[0] if executables else SHELL)
         full = furnish.environment(root, env, executables)
         search = full["PATH"].split(":")
         names = furnish.bundled_names(root, search, executables)

@@ -146,6 +146,7 @@ def _watch(worker: int) -> NoReturn:
     """Wait for the process in the jail, kill what it left behind, and end as it ended."""
     # The caller waits for the end of its pipes.
     os.closerange(0, DESCRIPTORS)
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
     status = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
     _kill_descendants(frozenset())

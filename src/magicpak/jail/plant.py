@@ -92,10 +92,9 @@ def plant(tree: str, root: str) -> set[str]:
 
 def finish(tree: str, root: str, shared: set[str]) -> Planted:
     """Give the directories the modes that they have in the bundle, and wait until changes show."""
-    for source, directories, _ in os.walk(tree, topdown=False):
-        for path in [os.path.join(source, name) for name in directories] + [source]:
-            if not os.path.islink(path):
-                _imitate(path, os.path.normpath(os.path.join(root, os.path.relpath(path, tree))))
+    # From the bottom, because what is done to an entry changes the times of its directory.
+    for source, _, _ in os.walk(tree, topdown=False):
+        _imitate(source, os.path.normpath(os.path.join(root, os.path.relpath(source, tree))))
     planted = Planted(root, tree, {path: _mark(path) for path in shared})
     _wait_for_clock(root, max((mark[2] for mark in planted.marks.values()), default=0))
     return planted
