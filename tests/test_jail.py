@@ -757,6 +757,13 @@ def test_file_found_in_another_directory_is_no_suspect(tmp_path: Path) -> None:
     assert suspects == ("/c", "/usr/lib/locale/y", "/usr/lib/locale/x")
 
 
+def test_directories_of_the_system_are_not_suggested_whole(tmp_path: Path) -> None:
+    package = "/usr/share/doc"
+    paths = ("/usr", "/usr/lib", "/usr/lib/x86_64-linux-gnu", package, f"{package}/file")
+    seen = [missing.Lookup(path, found=False, executed=False) for path in paths]
+    assert missing.suspects(seen, str(tmp_path), lambda _: True) == (package,)
+
+
 # Real programs
 
 
@@ -780,4 +787,19 @@ def test_git_works_in_its_jail(run: Run, bundle: Bundle) -> None:
         path,
         command="cd /tmp && git init -q . 2>/dev/null && git rev-parse --git-dir",
         stdout=".git",
+    )
+
+
+@pytest.mark.needs("python3")
+def test_python_without_its_library_is_told_which_directory(run: Run, bundle: Bundle) -> None:
+    real = os.path.realpath("/usr/bin/python3")
+    library = f"/usr/lib/{os.path.basename(real)}"
+    bundle.add(real, "/usr/bin/python3")
+    assert f"perhaps add --include {library}" in message(
+        run, "/usr/bin/python3", command="python3 -c 1"
+    )
+    os.makedirs(bundle.tree / "usr/lib", exist_ok=True)
+    shutil.copytree(library, bundle.tree / library[1:], symlinks=True)
+    run(
+        "/usr/bin/python3", command="python3 -c 'import json; print(json.dumps([1]))'", stdout="[1]"
     )

@@ -20,7 +20,7 @@ NAMED = 5
 NOT_BUNDLED = ("/proc/", "/sys/", "/dev/", "/run/", "/var/run/", "/tmp/", "/etc/ld.so.")  # noqa: S108
 """Where a file that was looked for is not the bundle's matter."""
 
-SELDOM = ("/locale/", "/locale-langpack/", "/gconv/", "/terminfo/", "/nscd/")
+SELDOM = ("/locale/", "/gconv/", "/terminfo/", "/localtime", "/nsswitch.conf", "/openssl.cnf")
 """Parts of paths that nearly every program looks for, and does well without."""
 
 CALL = re.compile(
@@ -76,11 +76,23 @@ def suspects(
         path = os.path.normpath(lookup.path)
         if lookup.found or path.startswith(NOT_BUNDLED) or os.path.basename(path) in had:
             continue
-        if exists(path) and not os.path.lexists(inside(root, path)):
+        if exists(path) and _specific(path) and not os.path.lexists(inside(root, path)):
             # Of several names for one file, the one that was tried first.
             candidates[os.path.realpath(path)] = path
-    paths = sorted(candidates.values(), key=lambda path: any(part in path for part in SELDOM))
+    named = list(candidates.values())
+    # A directory brings what is in it.
+    paths = [path for path in named if not path.startswith(tuple(f"{each}/" for each in named))]
+    paths.sort(key=lambda path: any(part in path for part in SELDOM))
     return tuple(paths[:NAMED])
+
+
+def _specific(path: str) -> bool:
+    """Tell whether a path is a file, or a directory that belongs to one package (hier(7))."""
+    if not os.path.isdir(path):
+        return True
+    name = os.path.basename(path)
+    # The loader asks for the directories of libraries, which nobody wants whole.
+    return path.count("/") >= 3 and not name.startswith("lib") and "-linux-" not in name
 
 
 def unstartable(paths: Iterable[str], root: str) -> tuple[str, ...]:
