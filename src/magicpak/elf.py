@@ -27,6 +27,8 @@ DAMAGE = (ELFError, UnicodeDecodeError, OverflowError, AssertionError, ValueErro
 """What pyelftools and the stream below it raise on a damaged file."""
 
 DF_1_NODEFLIB = 0x800
+DF_1_PIE = 0x8000000
+EF_RISCV_FLOAT_ABI = 6
 
 NOTE_DLOPEN = (b"FDO\0", 0x407C0C0A)
 
@@ -91,6 +93,11 @@ class Elf:
     """It names pthread_exit(3) or pthread_cancel(3), for which glibc loads libgcc_s by name."""
     dlopens: tuple[DlopenNote, ...] = ()
     versions: Versions = Versions()
+
+    @property
+    def float_abi(self) -> int:
+        """What the loader compares of ``e_flags``: on RISC-V, how floating-point values are passed."""
+        return self.flags & EF_RISCV_FLOAT_ABI if self.abi.machine == "EM_RISCV" else 0
 
     @property
     def runs(self) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from magicpak.elf import Elf
+from magicpak.elf import DF_1_PIE, Elf
 from magicpak.errors import LookupFailed, LookupRefused, MalformedExecutable
 from magicpak.loader.search import (
     Environment,
@@ -65,6 +65,8 @@ class Closure:
 
     libraries: tuple[Library, ...] = ()
     failures: tuple[LookupFailed | LookupRefused, ...] = ()
+    baseline: tuple[Library, ...] = ()
+    """What it loads instead on the oldest processor, which has no use for glibc-hwcaps."""
 
 
 def closure(
@@ -79,19 +81,15 @@ def closure(
 
     ``path`` is where the file itself lies (/proc/self/exe), which governs ``$ORIGIN``.
     """
-    walk = _Walk(loader, view, environment, ask)
-    root = walk.begin(executable, path)
-    for name in environment.preload:
-        walk.preload(name, root)
-    walk.run()
-    walk.run_optional()
-    auditors = [
-        name for text in executable.audit for name in text.split(":") if name
-    ]
-    for name in auditors:
-        walk.add_optional((name,), root, f"auditor of {path}")
-    walk.run()
-    return Closure(tuple(walk.libraries), tuple(walk.failures))
+    walk = _Walk(loader, view, environment, ask).through(executable, path)
+    baseline: tuple[Library, ...] = ()
+    if any("/glibc-hwcaps/" in library.path for library in walk.libraries):
+        older = _Walk(loader.plain, view, environment, ask).through(executable, path)
+        known = {(library.name, library.path) for library in walk.libraries}
+        baseline = tuple(lib for lib in older.libraries if (lib.name, lib.path) not in known)
+        for failure in older.failures:
+            log.warning("on a processor that cannot use glibc-hwcaps: %s", failure)
+    return Closure(tuple(walk.libraries), tuple(walk.failures), baseline)
 
 
 @dataclass(slots=True)
@@ -107,12 +105,26 @@ class _Walk:
     queue: deque[Loaded] = field(default_factory=deque)
     optional: bool = False
 
-    def begin(self, executable: Elf, path: str) -> Loaded:
+    def through(self, executable: Elf, path: str) -> _Walk:
+        """Go all the way."""
+        root = self._begin(executable, path)
+        for name in (*self.environment.preload, *self.loader.preload):
+            self._preload(name, root)
+        self._run()
+        self._run_optional()
+        for name in (name for text in executable.audit for name in text.split(":") if name):
+            self._add_optional((name,), root, f"auditor of {path}")
+        self._run()
+        return self
+
+    def _begin(self, executable: Elf, path: str) -> Loaded:
         root = Loaded(path, executable)
         self._keep(root, path)
         # The loader is in the process before anything else, under its path and its soname.
         own = self._open(self.loader.interpreter)
-        if own is not None:
+        if own is None:
+            self._fail(LookupFailed(self.loader.interpreter, path, (self.loader.interpreter,)))
+        else:
             self._keep(Loaded(self.loader.interpreter, own, root), self.loader.interpreter)
         self.queue.append(root)
         return root
@@ -124,19 +136,25 @@ class _Walk:
         if loaded.elf.soname is not None and self.loader.flavour is Flavour.GLIBC:
             self.by_name.setdefault(loaded.elf.soname, loaded)
 
-    def run(self) -> None:
+    def _run(self) -> None:
         """Load what the loaded objects need, until nothing new comes."""
         while self.queue:
             needer = self.queue.popleft()
             for name in needer.elf.needed:
                 self._need(name, needer)
-            if self.loader.flavour is Flavour.GLIBC:
-                for name in needer.elf.filters:
-                    self._need(name, needer)
-                for name in needer.elf.auxiliary:
-                    self.load(name, needer)
+            if self.loader.flavour is Flavour.GLIBC and (needer.elf.filters or needer.elf.auxiliary):
+                self._run_filters(needer)
 
-    def run_optional(self) -> None:
+    def _run_filters(self, needer: Loaded) -> None:
+        """Load what a filter passes on to: the loader puts it, and then its libraries, next."""
+        waiting = len(self.queue)
+        for name in needer.elf.filters:
+            self._need(name, needer)
+        for name in needer.elf.auxiliary:
+            self._try(name, needer)
+        self.queue.rotate(len(self.queue) - waiting)
+
+    def _run_optional(self) -> None:
         """Load what the objects are known to dlopen: libgcc_s, and what their notes say."""
         asked: set[Loaded] = set()
         while True:
@@ -146,10 +164,10 @@ class _Walk:
             for loaded in new:
                 asked.add(loaded)
                 if self._cancels(loaded):
-                    self.add_optional((LIBGCC,), loaded, f"pthread_exit(3) in {loaded.path}")
+                    self._add_optional((LIBGCC,), loaded, f"pthread_exit(3) in {loaded.path}")
                 for note in loaded.elf.dlopens:
                     self._note(note.sonames, note.feature, note.priority, loaded)
-            self.run()
+            self._run()
 
     def _cancels(self, loaded: Loaded) -> bool:
         own = loaded.elf.soname in GLIBC_OWN or loaded.path == self.loader.interpreter
@@ -159,28 +177,42 @@ class _Walk:
         reason = f"dlopen note of {needer.path}" + (f" ({feature})" if feature else "")
         if priority == "suggested":
             log.info("%s suggests %s: not bundled", reason, " or ".join(sonames))
-        elif not self.add_optional(sonames, needer, reason) and priority == "required":
+        elif not self._add_optional(sonames, needer, reason) and priority == "required":
             log.warning("%s requires %s: not found", reason, " or ".join(sonames))
 
-    def add_optional(self, names: tuple[str, ...], needer: Loaded, reason: str) -> bool:
+    def _add_optional(self, names: tuple[str, ...], needer: Loaded, reason: str) -> bool:
         """Load the first of the names that is there, as dlopen(3) by ``needer`` would."""
         self.optional = True
-        found = any(self.load(name, needer) for name in names)
+        found = any(self._try(name, needer) for name in names)
         if not found:
             log.info("%s: %s is not here", reason, " or ".join(names))
         return found
 
-    def preload(self, name: str, root: Loaded) -> None:
+    def _preload(self, name: str, root: Loaded) -> None:
         """Load what LD_PRELOAD or /etc/ld.so.preload names; the loader goes on without it."""
-        if self.load(name, root):
+        if not self._try(name, root):
+            log.warning("%s cannot be preloaded and is left aside", name)
+        elif name not in self.loader.preload:
             log.info("%s is preloaded here: in the image, LD_PRELOAD has to name it again", name)
 
-    def _need(self, name: str, needer: Loaded) -> None:
-        if self.load(name, needer):
+    def _try(self, text: str, needer: Loaded) -> bool:
+        """Load what may as well be missing."""
+        try:
+            return self._load(expand(text, needer.origin, self.loader), needer)
+        except LookupRefused as e:
+            log.info("%s", e)
+            return False
+
+    def _need(self, text: str, needer: Loaded) -> None:
+        name = expand(text, needer.origin, self.loader)
+        try:
+            if self._load(name, needer):
+                return
+        except LookupRefused as e:
+            self._fail(e)
             return
-        looked = tuple(str(place) for place in self._places(name, needer))
-        if not any(isinstance(f, LookupRefused) and f.name == name for f in self.failures):
-            self._fail(LookupFailed(name, needer.path, tuple(dict.fromkeys(looked))))
+        looked = tuple(str(place) for place in self._places(name, needer)) if name else ()
+        self._fail(LookupFailed(name or text, needer.path, tuple(dict.fromkeys(looked))))
 
     def _fail(self, failure: LookupFailed | LookupRefused) -> None:
         if self.optional:
@@ -191,30 +223,25 @@ class _Walk:
     def _places(self, name: str, needer: Loaded) -> Iterator[Place]:
         return places(name, needer, self.loader, self.environment)
 
-    def load(self, text: str, needer: Loaded) -> bool:
-        """Load one object by name; False where no place has it."""
-        name = expand(text, needer.origin, self.loader)
+    def _load(self, name: str, needer: Loaded) -> bool:
+        """Load one object by name; False where no place has it. Raises LookupRefused."""
         if name in self.by_name or self._is_musl_itself(name):
             return True
         try:
-            found = self._search(name, needer)
+            found = self._search(name, needer) if name else None
         except MalformedExecutable as e:
-            self._fail(LookupRefused(name, needer.path, e.path, e.reason))
-            return False
+            raise LookupRefused(name, needer.path, e.path, e.reason) from e
         if found is None:
             return False
         path, elf, place = found
-        self._baseline(name, needer, place, path)
         known = self.by_identity.get(elf.identity)
         if known is not None:
             self.by_name[name] = known
-            if known.path == path or place.how is not How.DLOPEN:
-                self._record(name, path, elf, place, needer)
-            return True
-        loaded = Loaded(path, elf, needer)
-        self._keep(loaded, name)
+        else:
+            loaded = Loaded(path, elf, needer)
+            self._keep(loaded, name)
+            self.queue.append(loaded)
         self._record(name, path, elf, place, needer)
-        self.queue.append(loaded)
         return True
 
     def _record(self, name: str, path: str, elf: Elf, place: Place, needer: Loaded) -> None:
@@ -240,21 +267,23 @@ class _Walk:
         return self.view.elf(path)
 
     def _fits(self, elf: Elf, needer: Loaded) -> bool:
-        """Tell whether the loader takes a candidate or passes it over for the next place."""
-        if elf.abi != needer.elf.abi:
-            if self.loader.flavour is Flavour.MUSL:
-                raise MalformedExecutable(elf.path, "it is for another machine or word size")
-            return False
-        if elf.kind != "ET_DYN":
-            raise MalformedExecutable(elf.path, "it is not a shared object")
-        return True
+        """Tell whether the loader takes a candidate or passes it over for the next place.
 
-    def _baseline(self, name: str, needer: Loaded, place: Place, path: str) -> None:
-        """Take the plain variant beside one of glibc-hwcaps, so that older processors start too."""
-        if "/glibc-hwcaps/" not in path:
-            return
-        for candidate in place.candidates[place.candidates.index(path) + 1 :]:
-            elf = self._open(candidate) if "/glibc-hwcaps/" not in candidate else None
-            if elf is not None and elf.abi == needer.elf.abi:
-                self._record(name, candidate, elf, place, needer)
-                return
+        Raises MalformedExecutable where it stops instead.
+        """
+        if self.loader.flavour is Flavour.MUSL:
+            if elf.abi != needer.elf.abi:
+                raise MalformedExecutable(elf.path, "it is for another machine or word size")
+            return True
+        mine, its = needer.elf.abi, elf.abi
+        if its.bits != mine.bits:
+            return False
+        if its.little_endian != mine.little_endian:
+            raise MalformedExecutable(elf.path, "its byte order is another one")
+        if its.machine != mine.machine or elf.float_abi != needer.elf.float_abi:
+            return False
+        if elf.kind != "ET_DYN" or elf.flags_1 & DF_1_PIE:
+            raise MalformedExecutable(elf.path, "it is an executable")
+        if not elf.dynamic:
+            raise MalformedExecutable(elf.path, "it has no dynamic section")
+        return True

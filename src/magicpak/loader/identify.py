@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import re
@@ -47,6 +48,11 @@ MUSL_NAMES = (
 USUAL_MUSL = tuple(f"/lib/ld-musl-{name}.so.1" for name in MUSL_NAMES)
 USUAL_DIRECTORIES = {64: ("/lib64", "/usr/lib64", "/lib", "/usr/lib"), 32: ("/lib", "/usr/lib")}
 MUSL_DIRECTORIES = ("/lib", "/usr/local/lib", "/usr/lib")
+LEGACY_HWCAPS = {
+    ("EM_X86_64", 64): {1: "x86_64", 2: "avx512_1"},
+    ("EM_386", 32): {0: "sse2"},
+}
+"""What a bit of AT_HWCAP is called there (sysdeps/x86/dl-hwcap.h)."""
 VERIFIED = (0, 2)
 """What ``ld.so --verify`` returns for an object that this loader can load (rtld.c)."""
 
@@ -139,6 +145,7 @@ class Identified:
         if helper is not None and (path is None or self.compiler.chosen):
             path = helper.search_path() or path
         path = path or self._read(interpreter, elf)
+        configuration = diagnostics.get("path.sysconfdir", "/etc")
         loader = Loader(
             interpreter,
             Flavour.GLIBC,
@@ -146,7 +153,9 @@ class Identified:
             path.lib,
             path.platform,
             active_hwcaps(diagnostics),
-            self._cache(diagnostics.get("path.sysconfdir", "/etc"), elf),
+            legacy_hwcaps(diagnostics, elf.abi),
+            self._cache(configuration, elf),
+            self._preload(configuration),
         )
         log.debug("%s looks in %s", interpreter, ":".join(path.directories))
         return loader, helper.place if helper is not None and self.dlopen else None
@@ -195,6 +204,17 @@ class Identified:
         return cache.select(entries, cache.flags(elf.abi, elf.flags))
 
 
+    def _preload(self, directory: str) -> tuple[str, ...]:
+        """Read ld.so.preload: names with white space or colons between, and comments (ld.so(8))."""
+        try:
+            with open(self.locate(f"{directory}/ld.so.preload"), "rb") as file:
+                text = os.fsdecode(file.read())
+        except OSError:
+            return ()
+        names = re.split(r"[\s:]+", re.sub("#.*", "", text))
+        return tuple(name for name in names if name)
+
+
 def told_by(diagnostics: dict[str, str]) -> SearchPath | None:
     """Take the search path out of a loader's diagnostics; None where they do not tell it."""
     key = "path.system_dirs[{:#x}]"
@@ -212,3 +232,21 @@ def active_hwcaps(diagnostics: dict[str, str]) -> tuple[str, ...]:
     names = diagnostics.get("dl_hwcaps_subdirs", "").split(":")
     mask = int(diagnostics.get("dl_hwcaps_subdirs_active", "0"), 0)
     return tuple(name for bit, name in enumerate(names) if name and mask >> bit & 1)
+
+
+def legacy_hwcaps(diagnostics: dict[str, str], abi: Abi) -> tuple[str, ...]:
+    """List the subdirectories that glibc searched before glibc-hwcaps, up to 2.36.
+
+    They are all selections of ``tls``, the platform and the processor's features, in this order
+    (elf/dl-hwcaps.c, _dl_important_hwcaps).
+    """
+    release = re.match(r"(\d+)\.(\d+)", diagnostics.get("version.version", ""))
+    if release is None or (int(release[1]), int(release[2])) >= (2, 37):
+        return ()
+    features = LEGACY_HWCAPS.get((abi.machine, abi.bits), {})
+    mask = int(diagnostics.get("dl_hwcap", "0"), 0) & int(diagnostics.get("dl_hwcap_important", "0"), 0)
+    parts = ["tls", diagnostics.get("dl_platform", "")]
+    parts += [name for bit, name in sorted(features.items(), reverse=True) if mask >> bit & 1]
+    choices = itertools.product((True, False), repeat=len(parts))
+    chosen = ("/".join(itertools.compress(parts, choice)) for choice in choices)
+    return tuple(dict.fromkeys(path.strip("/") for path in chosen if path.strip("/")))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from magicpak.elf import DF_1_NODEFLIB, Elf
@@ -50,7 +50,21 @@ class Loader:
     """What ``$PLATFORM`` stands for."""
     hwcaps: tuple[str, ...] = ()
     """Subdirectories of ``glibc-hwcaps`` that this processor can use, best first."""
+    legacy: tuple[str, ...] = ()
+    """Subdirectories that glibc before 2.37 searches after those, like ``tls/x86_64``."""
     cache: Cache | None = None
+    preload: tuple[str, ...] = ()
+    """What /etc/ld.so.preload names."""
+
+    @property
+    def subdirectories(self) -> tuple[str, ...]:
+        """Where it looks in each directory before it looks in the directory itself."""
+        return (*(f"glibc-hwcaps/{level}" for level in self.hwcaps), *self.legacy)
+
+    @property
+    def plain(self) -> Loader:
+        """The same loader on the oldest processor that it runs on."""
+        return replace(self, hwcaps=(), legacy=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +135,9 @@ def _glibc(name: str, needer: Loaded, loader: Loader, environment: Environment) 
     defaults = not needer.elf.flags_1 & DF_1_NODEFLIB
 
     def listed(how: How, text: str, owner: Loaded, of: str, separators: str = ":") -> Iterator[Place]:
-        for element in elements(text, separators) if text else ():
-            directory = expand(element, owner.origin, loader)
+        for directory in elements(text, owner.origin, loader, separators):
             path = _below(environment.directory, directory)
-            yield Place(how, path, of, _candidates(path, name, loader.hwcaps))
+            yield Place(how, path, of, _candidates(path, name, loader))
 
     if needer.elf.runpath is None:
         for link in needer.chain():
@@ -134,15 +147,14 @@ def _glibc(name: str, needer: Loaded, loader: Loader, environment: Environment) 
     if needer.elf.runpath is not None:
         yield from listed(How.RUNPATH, needer.elf.runpath, needer, needer.path)
     if loader.cache is not None:
-        found = loader.cache.lookup(name, loader.hwcaps)
-        # With DF_1_NODEFLIB the cache must not bring a default directory in by the back door.
-        usable = (path for path in found if defaults or not _starts(path, loader.directories))
+        # The loader tries its best entry alone. With DF_1_NODEFLIB the cache must not bring a
+        # default directory in by the back door.
+        best = loader.cache.lookup(name, loader.hwcaps)[:1]
+        usable = (path for path in best if defaults or not _starts(path, loader.directories))
         yield Place(How.CACHE, candidates=tuple(usable))
     if defaults:
         for directory in loader.directories:
-            yield Place(
-                How.DEFAULT, directory, candidates=_candidates(directory, name, loader.hwcaps)
-            )
+            yield Place(How.DEFAULT, directory, candidates=_candidates(directory, name, loader))
 
 
 def _musl(name: str, needer: Loaded, loader: Loader, environment: Environment) -> Iterator[Place]:
@@ -163,22 +175,32 @@ def _musl(name: str, needer: Loaded, loader: Loader, environment: Environment) -
         yield Place(How.DEFAULT, directory, candidates=(_join(directory, name),))
 
 
-def elements(text: str, separators: str = ":") -> list[str]:
-    """Split a search path as glibc does; an empty element is the working directory."""
-    parts = re.split(f"[{separators}]", text)
-    return [part.rstrip("/") or ("/" if part else ".") for part in parts]
+def elements(text: str, origin: str, loader: Loader, separators: str = ":") -> Iterator[str]:
+    """Split a search path as glibc does, and expand each part.
+
+    An empty part is the working directory, unless the whole path is empty.
+    """
+    for part in re.split(f"[{separators}]", text) if text else ():
+        directory = expand(part, origin, loader)
+        if directory:
+            yield directory.rstrip("/") or "/"
+        elif not part:
+            yield "."
 
 
 TOKEN = re.compile(r"\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)(?![A-Za-z0-9_]))")
 
 
 def expand(text: str, origin: str, loader: Loader) -> str:
-    """Expand the dynamic string tokens of glibc; any other ``$`` stands for itself."""
-    if "$" not in text:
-        return text
-    if loader.flavour is Flavour.MUSL:
+    """Expand the dynamic string tokens of glibc; any other ``$`` stands for itself.
+
+    Empty where the loader does not know what a token stands for.
+    """
+    if "$" not in text or loader.flavour is Flavour.MUSL:
         return text  # musl knows tokens in RPATH and RUNPATH alone
     values = {"ORIGIN": origin, "LIB": loader.lib, "PLATFORM": loader.platform}
+    if not all(values[match[1] or match[2]] for match in TOKEN.finditer(text)):
+        return ""
     return TOKEN.sub(lambda match: values[match[1] or match[2]], text)
 
 
@@ -188,9 +210,9 @@ def _expand_musl(text: str, origin: str) -> str:
     return "" if re.search(r"\$(?!ORIGIN|\{ORIGIN\})", text) else replaced
 
 
-def _candidates(directory: str, name: str, hwcaps: Sequence[str]) -> tuple[str, ...]:
-    special = (_join(directory, f"glibc-hwcaps/{level}/{name}") for level in hwcaps)
-    return (*special, _join(directory, name))
+def _candidates(directory: str, name: str, loader: Loader) -> tuple[str, ...]:
+    special = (_join(directory, f"{part}/{name}") for part in loader.subdirectories)
+    return (*dict.fromkeys(special), _join(directory, name))
 
 
 def _join(directory: str, name: str) -> str:
