@@ -12,7 +12,7 @@ from magicpak.bundle import Origin, Placed, Why
 from magicpak.collect import Host
 from magicpak.elf import Elf
 from magicpak.loader.closure import Closure, closure
-from magicpak.loader.identify import Identified
+from magicpak.loader.identify import PRELOAD, Identified
 from magicpak.loader.search import Environment, Loader
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,10 @@ class Resolver:
                 log.warning("%s: no loader for it is here: its libraries are not bundled", path)
             return Root(path, elf)
         loader, ask = self.loaders.loader(interpreter, elf)
-        found = closure(elf, self.host.real(path), loader, self.host, self.environment, ask)
+        # $ORIGIN of a program is where the file is, as /proc/self/exe has it; a library's is where
+        # it was found.
+        place = self.host.real(path) if elf.runs else os.path.abspath(path)
+        found = closure(elf, place, loader, self.host, self.environment, ask)
         for failure in found.failures:
             if elf.runs:
                 raise failure
@@ -95,7 +98,9 @@ class Resolver:
         interpreter = root.loader.interpreter
         origin = Origin(Why.INTERPRETER, root.path)
         yield from self.host.entries(interpreter, self.host.place(interpreter), origin)
-        for library in root.closure.libraries:
+        if root.loader.preload:
+            yield from self.host.entries(PRELOAD, self.host.place(PRELOAD), origin)
+        for library in (*root.closure.libraries, *root.closure.baseline):
             log.info("%s => %s (%s)", library.name, library.path, library.place)
             origin = Origin(Why.NEEDED, library.needed_by)
             yield from self.host.entries(library.path, self.host.place(library.path), origin)

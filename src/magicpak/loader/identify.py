@@ -53,6 +53,7 @@ LEGACY_HWCAPS = {
     ("EM_386", 32): {0: "sse2"},
 }
 """What a bit of AT_HWCAP is called there (sysdeps/x86/dl-hwcap.h)."""
+PRELOAD = "/etc/ld.so.preload"
 VERIFIED = (0, 2)
 """What ``ld.so --verify`` returns for an object that this loader can load (rtld.c)."""
 
@@ -130,8 +131,7 @@ class Identified:
         architecture = interpreter.rpartition("ld-musl-")[2].removesuffix(".so.1")
         try:
             with open(self.locate(f"{prefix}/etc/ld-musl-{architecture}.path"), "rb") as file:
-                text = os.fsdecode(file.read())
-            directories = tuple(part for part in re.split("[:\n]", text) if part)
+                directories = musl_directories(file.read())
         except OSError:
             directories = MUSL_DIRECTORIES
         return Loader(interpreter, Flavour.MUSL, directories), None
@@ -145,7 +145,6 @@ class Identified:
         if helper is not None and (path is None or self.compiler.chosen):
             path = helper.search_path() or path
         path = path or self._read(interpreter, elf)
-        configuration = diagnostics.get("path.sysconfdir", "/etc")
         loader = Loader(
             interpreter,
             Flavour.GLIBC,
@@ -154,8 +153,8 @@ class Identified:
             path.platform,
             active_hwcaps(diagnostics),
             legacy_hwcaps(diagnostics, elf.abi),
-            self._cache(configuration, elf),
-            self._preload(configuration),
+            self._cache(diagnostics.get("path.sysconfdir", "/etc"), elf),
+            self._preload(),
         )
         log.debug("%s looks in %s", interpreter, ":".join(path.directories))
         return loader, helper.place if helper is not None and self.dlopen else None
@@ -204,10 +203,10 @@ class Identified:
         return cache.select(entries, cache.flags(elf.abi, elf.flags))
 
 
-    def _preload(self, directory: str) -> tuple[str, ...]:
+    def _preload(self) -> tuple[str, ...]:
         """Read ld.so.preload: names with white space or colons between, and comments (ld.so(8))."""
         try:
-            with open(self.locate(f"{directory}/ld.so.preload"), "rb") as file:
+            with open(self.locate(PRELOAD), "rb") as file:
                 text = os.fsdecode(file.read())
         except OSError:
             return ()
@@ -215,10 +214,15 @@ class Identified:
         return tuple(name for name in names if name)
 
 
+def musl_directories(listed: bytes) -> tuple[str, ...]:
+    """Split the content of ld-musl-ARCH.path."""
+    return tuple(part for part in re.split("[:\n]", os.fsdecode(listed)) if part)
+
+
 def told_by(diagnostics: dict[str, str]) -> SearchPath | None:
     """Take the search path out of a loader's diagnostics; None where they do not tell it."""
     key = "path.system_dirs[{:#x}]"
-    directories = []
+    directories: list[str] = []
     while (value := diagnostics.get(key.format(len(directories)))) is not None:
         directories.append(value.rstrip("/"))
     if not directories:

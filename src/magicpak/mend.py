@@ -1,0 +1,106 @@
+"""Generate what lets a loader find in the bundle what it found on the host: its configuration.
+
+glibc: ld.so.cache, and ld.so.conf for an ldconfig(8) that runs in the image later.
+musl: ld-musl-ARCH.path.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Set
+
+from magicpak.bundle import Bundle, BundlePath, File, Meta, Origin, Placed, Why
+from magicpak.collect import Host
+from magicpak.loader import cache
+from magicpak.loader.closure import Library
+from magicpak.loader.search import Flavour, Loader
+from magicpak.resolve import Root
+
+log = logging.getLogger(__name__)
+
+CACHE = BundlePath("/etc/ld.so.cache")
+CONFIGURATION = BundlePath("/etc/ld.so.conf")
+NO_FILE = (0, 0)
+"""The identity of what is no file of the host."""
+
+
+def musl_path(loader: Loader) -> BundlePath:
+    """Return where a loader of musl reads its search path."""
+    architecture = loader.interpreter.rpartition("ld-musl-")[2].removesuffix(".so.1")
+    return BundlePath(f"/etc/ld-musl-{architecture}.path")
+
+
+def configuration(
+    bundle: Bundle, roots: Iterable[Root], wanted: Set[str], host: Host
+) -> Iterator[Placed]:
+    """Make the files by which the loaders of some objects find the libraries of these names."""
+    entries: set[cache.CacheEntry] = set()
+    little_endian = True
+    for root in roots:
+        if root.loader is None:
+            continue
+        every = (*root.closure.libraries, *root.closure.baseline)
+        libraries = [library for library in every if library.name in wanted]
+        if root.loader.flavour is Flavour.MUSL:
+            if libraries:
+                yield _musl_list(root.loader, libraries, host)
+            continue
+        little_endian = root.elf.abi.little_endian
+        flags = cache.flags(root.elf.abi, root.elf.flags)
+        entries |= {_entry(lib, flags, host) for lib in libraries if _is_in(bundle, lib, host)}
+        entries |= _taken_over(bundle, root.loader)
+    if entries:
+        directories = sorted({directory(entry.path) for entry in entries})
+        yield _generated(CACHE, cache.serialise(entries, little_endian))
+        yield _generated(CONFIGURATION, os.fsencode("".join(f"{each}\n" for each in directories)))
+
+
+def _is_in(bundle: Bundle, library: Library, host: Host) -> bool:
+    # A name with a slash is never looked up in the cache.
+    return "/" not in library.name and bundle.resolve(host.place(library.path)) is not None
+
+
+def _entry(library: Library, flags: int, host: Host) -> cache.CacheEntry:
+    path = host.place(library.path)
+    level = path.partition("/glibc-hwcaps/")[2].partition("/")[0]
+    return cache.CacheEntry(library.name, path, flags, level)
+
+
+def _taken_over(bundle: Bundle, loader: Loader) -> set[cache.CacheEntry]:
+    """Keep of the host's cache what is bundled, and lies in no directory searched by default.
+
+    A program may load it by dlopen(3), which no replay of the start shows.
+    """
+    if loader.cache is None:
+        return set()
+    return {
+        entry
+        for known in loader.cache.entries.values()
+        for entry in known
+        if directory(entry.path) not in loader.directories
+        and bundle.resolve(entry.path) is not None
+    }
+
+
+def directory(path: str) -> str:
+    """Return the directory of the search path that a library lies in or, by its level, below."""
+    return os.path.dirname(path).partition("/glibc-hwcaps/")[0]
+
+
+def _musl_list(loader: Loader, libraries: Iterable[Library], host: Host) -> Placed:
+    extra = (os.path.dirname(host.place(library.path)) for library in libraries)
+    lines = dict.fromkeys((*loader.directories, *extra))
+    return _generated(musl_path(loader), os.fsencode("".join(f"{line}\n" for line in lines)))
+
+
+def _generated(path: BundlePath, content: bytes) -> Placed:
+    entry = File(path, NO_FILE, len(content), Meta(0o644), content=content)
+    return Placed(path, entry, Origin(Why.CACHE))
+
+
+def report(before: Bundle, after: Bundle) -> None:
+    """Tell what was generated."""
+    for path, _ in after:
+        if before.get(path) is None:
+            log.info("%s is made, for the loader to find what it found here", path)
