@@ -1,4 +1,4 @@
-"""Make small ELF files by value, of any class, byte order and machine; the real loader maps them."""
+"""Make small ELF files by value, of any class, byte order and machine; real loaders map them."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from elves import EM_386, EM_AARCH64, Made
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from magicpak.collect import Host
@@ -110,8 +111,8 @@ def objects(draw: st.DrawFn, name: str = "", program: bool = False) -> Made:
     soname = draw(st.sampled_from([None, None, name, name, "other.so", *NAMES[:2]]))
     if soname:
         tags.append(("soname", soname))
-    for tag in draw(st.sampled_from([(), ("rpath",), ("runpath",), ("rpath", "runpath")])):
-        tags.append((tag, draw(paths)))
+    chosen = draw(st.sampled_from([(), ("rpath",), ("runpath",), ("rpath", "runpath")]))
+    tags += [(tag, draw(paths)) for tag in chosen]
     if not program and draw(st.integers(0, 9)) == 0:
         # The loader leaves out of its list what a program itself filters, and lists an auxiliary
         # object that is not there: see test_closure.py for these.
@@ -136,9 +137,9 @@ def trees(draw: st.DrawFn) -> Tree:
             if sort == 0 and directory == "two":
                 files[path] = b"not an ELF file, but long enough to have a header of one" * 2
             elif sort <= 3:
-                files[path] = draw(st.sampled_from([f"@/one/{NAMES[0]}", f"../two/{NAMES[1]}", "gone"]))
-                if files[path] in (f"@/{path}", f"../{path}"):
-                    del files[path]
+                target = draw(st.sampled_from(["@/one/liba.so", "../two/libb.so", "gone"]))
+                if target not in (f"@/{path}", f"../{path}"):
+                    files[path] = target
             elif sort <= 5:
                 below = draw(st.sampled_from(SUBDIRECTORIES))
                 files[f"{directory}/{below}/{name}"] = draw(objects(name))
@@ -174,6 +175,8 @@ def told(program: Path, root: Path, variables: dict[str, str]) -> tuple[list[str
         text=True,
         check=False,
     )
+    # glibc 2.36 crashes where filters go round in a circle.
+    assume(run.returncode != -signal.SIGSEGV)
     if run.returncode:
         assert "error while loading shared libraries" in run.stderr, run
         return None

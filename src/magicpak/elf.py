@@ -1,7 +1,7 @@
 """Read what one ELF file says about itself: only headers, dynamic section and notes.
 
-The format is that of the System V ABI (gabi, chapters 4 and 5) and elf(5). Section headers are never
-looked at, as the loader does not look at them either: a stripped or packed file may have none.
+The format is that of the System V ABI (gabi, chapters 4 and 5) and elf(5). Section headers are
+never looked at, as the loader does not look at them either: a stripped or packed file has none.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Elf:
 
     @property
     def float_abi(self) -> int:
-        """What the loader compares of ``e_flags``: on RISC-V, how floating-point values are passed."""
+        """What the loader compares of ``e_flags``: RISC-V's way to pass floating-point values."""
         return self.flags & EF_RISCV_FLOAT_ABI if self.abi.machine == "EM_RISCV" else 0
 
     @property
@@ -306,7 +306,7 @@ class _Image:
 
 
 def _notes(data: bytes, little_endian: bool, wanted: tuple[bytes, int]) -> Iterator[bytes]:
-    """Go through a note segment; sizes are 4-byte words whatever the class (gabi, "Note Section")."""
+    """Go through a note segment; sizes are 4-byte words in either class (gabi, "Note Section")."""
     order: Any = "little" if little_endian else "big"
     position = 0
     while position + 12 <= len(data):

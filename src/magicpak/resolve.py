@@ -43,7 +43,8 @@ class Resolver:
 
         Raises ScriptFailed, IoError, MalformedExecutable.
         """
-        run_by = script.interpreters(path, self._head(path), self._exists, os.environ.get("PATH", ""))
+        search = os.environ.get("PATH", "")
+        run_by = script.interpreters(path, self._head(path), self._exists, search)
         if run_by is None:
             yield path, self.host.read(path)
             return

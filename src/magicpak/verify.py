@@ -6,7 +6,6 @@ In the bundle there is no LD_LIBRARY_PATH, and no cache but the one that mend.py
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -119,7 +118,8 @@ def _lost(
     for path, root in located:
         if root.loader is not None:
             loader = _inside(root.loader, bundle, root.elf)
-            yield from _differences(path, root, closure(root.elf, path, loader, view, Environment()))
+            found = closure(root.elf, path, loader, view, Environment())
+            yield from _differences(path, root, found)
 
 
 def _inside(loader: Loader, bundle: Bundle, elf: Elf) -> Loader:

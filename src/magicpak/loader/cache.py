@@ -88,10 +88,10 @@ def select(entries: Iterable[CacheEntry], wanted: int) -> Cache:
 
 
 def parse(data: bytes, little_endian: bool) -> tuple[CacheEntry, ...]:
-    """Read a cache file. What is damaged or of an unknown format has no entries, as for the loader."""
+    """Read a cache file. What is damaged or of another format has no entries, as for the loader."""
     try:
         return tuple(_parse(data, "<" if little_endian else ">"))
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, ValueError):
         return ()
 
 
@@ -143,7 +143,7 @@ def sort_key(name: str) -> tuple[tuple[int, int], ...]:
 
 
 def serialise(entries: Iterable[CacheEntry], little_endian: bool) -> bytes:
-    """Write a cache file in the format of glibc 2.33 and later, which every glibc since 2.2 reads."""
+    """Write a cache file in the format of glibc 2.33 and later, which all since 2.2 read."""
     order = "<" if little_endian else ">"
     ordered = sorted(set(entries), key=lambda e: (sort_key(e.name), e.hwcap, e.path), reverse=True)
     levels = sorted({entry.hwcap for entry in ordered if entry.hwcap})

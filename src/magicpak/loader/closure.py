@@ -142,7 +142,7 @@ class _Walk:
             needer = self.queue.popleft()
             for name in needer.elf.needed:
                 self._need(name, needer)
-            if self.loader.flavour is Flavour.GLIBC and (needer.elf.filters or needer.elf.auxiliary):
+            if self.loader.flavour is Flavour.GLIBC:
                 self._run_filters(needer)
 
     def _run_filters(self, needer: Loaded) -> None:

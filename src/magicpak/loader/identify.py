@@ -248,9 +248,10 @@ def legacy_hwcaps(diagnostics: dict[str, str], abi: Abi) -> tuple[str, ...]:
     if release is None or (int(release[1]), int(release[2])) >= (2, 37):
         return ()
     features = LEGACY_HWCAPS.get((abi.machine, abi.bits), {})
-    mask = int(diagnostics.get("dl_hwcap", "0"), 0) & int(diagnostics.get("dl_hwcap_important", "0"), 0)
+    words = (diagnostics.get(f"dl_hwcap{end}", "0") for end in ("", "_important"))
+    has, important = (int(word, 0) for word in words)
     parts = ["tls", diagnostics.get("dl_platform", "")]
-    parts += [name for bit, name in sorted(features.items(), reverse=True) if mask >> bit & 1]
+    parts += [name for bit, name in sorted(features.items(), reverse=True) if has & important & 1 << bit]
     choices = itertools.product((True, False), repeat=len(parts))
     chosen = ("/".join(itertools.compress(parts, choice)) for choice in choices)
     return tuple(dict.fromkeys(path.strip("/") for path in chosen if path.strip("/")))

@@ -134,7 +134,9 @@ def _glibc(name: str, needer: Loaded, loader: Loader, environment: Environment) 
     *_, executable = needer.chain()
     defaults = not needer.elf.flags_1 & DF_1_NODEFLIB
 
-    def listed(how: How, text: str, owner: Loaded, of: str, separators: str = ":") -> Iterator[Place]:
+    def listed(
+        how: How, text: str, owner: Loaded, of: str, separators: str = ":"
+    ) -> Iterator[Place]:
         for directory in elements(text, owner.origin, loader, separators):
             path = _below(environment.directory, directory)
             yield Place(how, path, of, _candidates(path, name, loader))
@@ -169,7 +171,7 @@ def _musl(name: str, needer: Loaded, loader: Loader, environment: Environment) -
         # One list for both, RUNPATH where there are two, and both are inherited.
         text = link.elf.runpath if link.elf.runpath is not None else link.elf.rpath
         how = How.RPATH if link.elf.runpath is None else How.RUNPATH
-        expanded = _expand_musl(text or "", link.origin)
+        expanded = _expand_musl(text or "", link.path.rpartition("/")[0])
         yield from listed(how, expanded, link.path)
     for directory in loader.directories:
         yield Place(How.DEFAULT, directory, candidates=(_join(directory, name),))
