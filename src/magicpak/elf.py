@@ -30,6 +30,11 @@ DF_1_NODEFLIB = 0x800
 DF_1_PIE = 0x8000000
 EF_RISCV_FLOAT_ABI = 6
 
+MOST_ENTRIES = 1 << 16
+"""More entries of a table than any file has; a damaged one may lead in circles."""
+MOST_NOTES = 1 << 20
+PATH_MAX = 4096
+
 NOTE_DLOPEN = (b"FDO\0", 0x407C0C0A)
 
 
@@ -177,6 +182,7 @@ class _Image:
         self._segments = tuple(self._read_segments())
         self._tags: dict[str, list[int]] = {}
         self._strings = b""
+        self._entries_left = MOST_ENTRIES
 
     def describe(self, path: str, identity: tuple[int, int]) -> Elf:
         """Put together all that is known."""
@@ -237,14 +243,15 @@ class _Image:
         segment = next((s for s in self._segments if s["p_type"] == "PT_INTERP"), None)
         if segment is None:
             return None
-        text, end, _ = self._bytes(segment["p_offset"], segment["p_filesz"]).partition(b"\0")
+        length = min(segment["p_filesz"], PATH_MAX)
+        text, end, _ = self._bytes(segment["p_offset"], length).partition(b"\0")
         if not end or not text:
             raise ELFError("the name of the interpreter is damaged")
         return os.fsdecode(text)
 
     def _read_dynamic(self, segment: Any) -> None:
         size = self._structs.Elf_Dyn.sizeof()
-        offset, length = segment["p_offset"], segment["p_filesz"]
+        offset, length = segment["p_offset"], min(segment["p_filesz"], MOST_ENTRIES * size)
         for position in range(offset, min(offset + length, self._size) - size + 1, size):
             entry = struct_parse(self._structs.Elf_Dyn, self._stream, position)
             if entry["d_tag"] == "DT_NULL":
@@ -291,6 +298,9 @@ class _Image:
     def _linked(self, offset: int, struct: Any, link: str, count: int) -> Iterator[tuple[Any, int]]:
         """Walk entries that each tell how far on the next one is."""
         for _ in range(count):
+            self._entries_left -= 1
+            if self._entries_left < 0:
+                raise ELFError("its symbol versions lead in circles")
             entry = struct_parse(struct, self._stream, offset)
             yield entry, offset
             if not entry[link]:
@@ -300,7 +310,7 @@ class _Image:
     def _dlopen_notes(self) -> Iterator[DlopenNote]:
         for segment in self._segments:
             if segment["p_type"] == "PT_NOTE":
-                notes = self._bytes(segment["p_offset"], segment["p_filesz"])
+                notes = self._bytes(segment["p_offset"], min(segment["p_filesz"], MOST_NOTES))
                 for description in _notes(notes, self._abi.little_endian, NOTE_DLOPEN):
                     yield from _dlopen_entries(description)
 
