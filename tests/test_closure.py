@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from elves import EM_386, Made
 
+from elves import EM_386, Made
 from magicpak.collect import Host
 from magicpak.elf import is_elf
 from magicpak.errors import LookupFailed, LookupRefused

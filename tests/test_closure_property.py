@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from elves import EM_386, EM_AARCH64, Made
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from elves import EM_386, EM_AARCH64, Made
 from magicpak.collect import Host
 from magicpak.errors import LookupRefused
 from magicpak.loader.closure import Closure, closure

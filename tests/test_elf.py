@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from elves import EM_AARCH64, Made
 
+from elves import EM_AARCH64, Made
 from magicpak import MagicpakError, Options, elf, pack
 from magicpak.errors import IoError, MalformedExecutable
 
@@ -166,7 +166,7 @@ def dynamic_section(original: bytes) -> int:
 def test_damaged_copies_raise_nothing_but_our_errors_and_cost_little(tmp_path: Path) -> None:
     original = PROGRAM.read_bytes()
     dynamic = dynamic_section(original)
-    chance = random.Random(20240229)
+    chance = random.Random(20240229)  # noqa: S311  the same damage each time
     path = tmp_path / "copy"
     refused = 0
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -183,8 +183,7 @@ def test_damaged_copies_raise_nothing_but_our_errors_and_cost_little(tmp_path: P
         try:
             elf.read(str(path))
         except (MalformedExecutable, IoError) as e:
-            assert str(e)
-            refused += 1
+            refused += bool(str(e))
         slowest = max(slowest, time.perf_counter() - start)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert COPIES / 10 < refused < COPIES
@@ -194,7 +193,7 @@ def test_damaged_copies_raise_nothing_but_our_errors_and_cost_little(tmp_path: P
 
 def test_a_damaged_input_ends_the_job_with_an_error_of_ours(tmp_path: Path) -> None:
     original = PROGRAM.read_bytes()
-    chance = random.Random(7)
+    chance = random.Random(7)  # noqa: S311  as above
     path, out = tmp_path / "copy", tmp_path / "out"
     ended = 0
     for _ in range(200):
@@ -234,7 +233,8 @@ def test_versions_that_lead_in_circles_are_refused_soon(tmp_path: Path) -> None:
     # DT_VERNEED and DT_VERNEEDNUM in the place of DT_NEEDED.
     struct.pack_into("<QQQQ", made, at, 0x6FFFFFFE, table, 0x6FFFFFFF, HUGE)
     record = struct.pack("<HHIII", 1, 0xFFFF, 1, 16, 16)
-    made[table : table + 16 * 18_000] = record * 18_000
+    records = record * 18_000 + bytes(32)
+    made[table : table + len(records)] = records
     path = tmp_path / "object"
     path.write_bytes(made)
     start = time.perf_counter()
