@@ -133,6 +133,8 @@ def option(*names: str, help: str, **settings: Any) -> Any:  # noqa: A002  click
         help="The strace for --dynamic.")
 @option("--cc", metavar="PATH or NAME", envvar="CC", show_envvar=True,
         help="The C compiler, by which the dynamic loader is asked.  [default: cc]")
+@option("--sysroot", metavar="DIR",
+        help="Take everything below DIR, as if it were /: for another architecture, say.")
 @option("--experimental-noload-resolver", "noload_resolver", is_flag=True,
         help="Never load a library to find it.")
 @click.version_option(VERSION, "-V", "--version", prog_name="magicpak",

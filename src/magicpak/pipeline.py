@@ -69,6 +69,8 @@ class Options:
     strace: str = "strace"
     cc: str | None = None
     """None for ``cc``, which may be missing."""
+    sysroot: str | None = None
+    """A directory that stands for ``/``; nothing of it is run."""
     noload_resolver: bool = False
 
 
@@ -135,6 +137,11 @@ def pack(options: Options, *, show: Show = _no_progress) -> Report:
 def _check(options: Options) -> None:
     """Refuse before any work what cannot be done. Raises Unsupported."""
     _runs(options)
+    if options.sysroot is not None:
+        if not os.path.isdir(options.sysroot):
+            raise Unsupported(f"--sysroot {options.sysroot} is not a directory")
+        if options.dynamic and not options.dynamic_log:
+            raise Unsupported("--dynamic runs nothing below --sysroot; give it a --dynamic-log")
     for setting in options.test_env:
         if not setting.partition("=")[1]:
             raise Unsupported(f"--test-env {setting} sets nothing; give NAME=VALUE")
@@ -146,20 +153,18 @@ def _begin(options: Options, target: emit.Destination, stack: contextlib.ExitSta
     except OSError as e:
         raise IoError.of(e) from e
     stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-    host = Host(hidden=target.path)
+    native = options.sysroot is None
+    host = Host("" if options.sysroot is None else os.path.abspath(options.sysroot), target.path)
     loaders = Identified(
         host,
         host.follow,
         scratch,
         stack,
         Compiler(options.cc or "cc", chosen=options.cc is not None),
+        native=native,
         dlopen=not options.noload_resolver,
     )
-    environment = Environment(
-        os.environ.get("LD_LIBRARY_PATH", ""),
-        tuple(os.environ.get("LD_PRELOAD", "").replace(":", " ").split()),
-        os.getcwd(),
-    )
+    environment = Environment.of_this_process() if native else Environment()
     return Run(options, host, scratch, Resolver(host, loaders, environment), stack)
 
 

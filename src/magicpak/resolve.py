@@ -43,7 +43,7 @@ class Resolver:
 
         Raises ScriptFailed, IoError, MalformedExecutable.
         """
-        search = os.environ.get("PATH", "")
+        search = script.PATH if self.host.sysroot else os.environ.get("PATH", script.PATH)
         run_by = script.interpreters(path, self._head(path), self._exists, search)
         if run_by is None:
             yield path, self.host.read(path)
@@ -84,7 +84,8 @@ class Resolver:
         loader, ask = self.loaders.loader(interpreter, elf)
         # $ORIGIN of a program is where the file is, as /proc/self/exe has it; a library's is where
         # it was found.
-        place = self.host.real(path) if elf.runs else os.path.abspath(path)
+        found_by = os.path.join(self.environment.directory, path)
+        place = self.host.real(path) if elf.runs else found_by
         found = closure(elf, place, loader, self.host, self.environment, ask)
         for failure in found.failures:
             if elf.runs:

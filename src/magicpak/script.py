@@ -11,6 +11,8 @@ from magicpak.errors import MagicpakError
 
 HEAD = 256
 """Bytes of the first line that the kernel reads (BINPRM_BUF_SIZE)."""
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where a container looks for programs."""
 DEPTH = 5
 """Scripts that may run one another; then the kernel gives up with ELOOP."""
 

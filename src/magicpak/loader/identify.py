@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from magicpak import process
 from magicpak.elf import Abi, Elf
 from magicpak.errors import IoError, MalformedExecutable, TimedOut, ToolNotFound
-from magicpak.loader import cache
+from magicpak.loader import cache, conf
 from magicpak.loader.closure import Ask, View
 from magicpak.loader.helper import Helper, SearchPath
 from magicpak.loader.search import Flavour, Loader
@@ -195,12 +195,13 @@ class Identified:
         return SearchPath(directories, directories[0].lstrip("/"), platform)
 
     def _cache(self, directory: str, elf: Elf) -> cache.Cache | None:
+        flags = cache.flags(elf.abi, elf.flags)
         try:
             with open(self.locate(f"{directory}/ld.so.cache"), "rb") as file:
-                entries = cache.parse(file.read(), elf.abi.little_endian)
+                return cache.select(cache.parse(file.read(), elf.abi.little_endian), flags)
         except OSError:
-            return None
-        return cache.select(entries, cache.flags(elf.abi, elf.flags))
+            # In a tree that was just unpacked, the loader will have it when the tree is in use.
+            return None if self.native else conf.cache(self.locate, flags)
 
 
     def _preload(self) -> tuple[str, ...]:
@@ -248,10 +249,10 @@ def legacy_hwcaps(diagnostics: dict[str, str], abi: Abi) -> tuple[str, ...]:
     if release is None or (int(release[1]), int(release[2])) >= (2, 37):
         return ()
     features = LEGACY_HWCAPS.get((abi.machine, abi.bits), {})
-    words = (diagnostics.get(f"dl_hwcap{end}", "0") for end in ("", "_important"))
+    words = (diagnostics.get(key, "0") for key in ("dl_hwcap", "dl_hwcap_important"))
     has, important = (int(word, 0) for word in words)
     parts = ["tls", diagnostics.get("dl_platform", "")]
-    parts += [name for bit, name in sorted(features.items(), reverse=True) if has & important & 1 << bit]
+    parts += [features[bit] for bit in sorted(features, reverse=True) if has & important & 1 << bit]
     choices = itertools.product((True, False), repeat=len(parts))
     chosen = ("/".join(itertools.compress(parts, choice)) for choice in choices)
     return tuple(dict.fromkeys(path.strip("/") for path in chosen if path.strip("/")))

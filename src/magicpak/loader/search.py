@@ -1,4 +1,4 @@
-"""The places where a dynamic loader looks for a needed library, in its order. Pure.
+"""The places where a dynamic loader looks for a needed library, in its order.
 
 glibc: ld.so(8) and elf/dl-load.c (_dl_map_object, fillin_rpath, is_dst).
 musl: ldso/dynlink.c (load_library, path_open, fixup_rpath).
@@ -6,6 +6,7 @@ musl: ldso/dynlink.c (load_library, path_open, fixup_rpath).
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -74,6 +75,14 @@ class Environment:
     library_path: str = ""
     preload: tuple[str, ...] = ()
     directory: str = "/"
+
+    @classmethod
+    def of_this_process(cls) -> Environment:
+        """Take what a program would be given that is started now."""
+        preload = re.split("[ :]", os.environ.get("LD_PRELOAD", ""))
+        return cls(
+            os.environ.get("LD_LIBRARY_PATH", ""), tuple(filter(None, preload)), os.getcwd()
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
