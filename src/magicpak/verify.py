@@ -78,7 +78,7 @@ def replay(bundle: Bundle, roots: Iterable[Root], host: Host, excluded: Bundle) 
     while True:
         mended = bundle.add(mend.configuration(bundle, resolved, wanted, host))
         lost = list(_lost(mended, located, host))
-        new = {loss.name for loss in lost} - wanted
+        new = {loss.name for loss in (*lost, *_lost_without_proc(mended, located, host))} - wanted
         if not new:
             break
         # What a lost library needs is seen only when that one is found: look ahead.
@@ -116,10 +116,27 @@ def _lost(
 ) -> Iterator[Lost]:
     view = BundleView(bundle, host)
     for path, root in located:
-        if root.loader is not None:
-            loader = _inside(root.loader, bundle, root.elf)
-            found = closure(root.elf, path, loader, view, Environment())
-            yield from _differences(path, root, found)
+        yield from _differences(path, root, _found(path, root, view))
+
+
+def _lost_without_proc(
+    bundle: Bundle, located: Iterable[tuple[BundlePath, Root]], host: Host
+) -> Iterator[Lost]:
+    """Find what a cache must tell a program that cannot tell where it lies.
+
+    Without /proc, as in a plain chroot, a loader does not know ``$ORIGIN`` of the program.
+    """
+    view = BundleView(bundle, host)
+    for path, root in located:
+        if root.elf.runs and "ORIGIN" in f"{root.elf.rpath}{root.elf.runpath}":
+            yield from _differences(path, root, _found("", root, view))
+
+
+def _found(origin: str, root: Root, view: BundleView) -> Closure:
+    if root.loader is None:
+        return Closure()
+    loader = _inside(root.loader, view.bundle, root.elf)
+    return closure(root.elf, origin, loader, view, Environment())
 
 
 def _inside(loader: Loader, bundle: Bundle, elf: Elf) -> Loader:

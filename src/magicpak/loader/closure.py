@@ -79,7 +79,8 @@ def closure(
 ) -> Closure:
     """Find every library that the loader maps for an executable.
 
-    ``path`` is where the file itself lies (/proc/self/exe), which governs ``$ORIGIN``.
+    ``path`` is where the file itself lies (/proc/self/exe), which governs ``$ORIGIN``; empty where
+    the loader cannot know it.
     """
     walk = _Walk(loader, view, environment, ask).through(executable, path)
     baseline: tuple[Library, ...] = ()
@@ -124,6 +125,8 @@ class _Walk:
         own = self._open(self.loader.interpreter)
         if own is None:
             self._fail(LookupFailed(self.loader.interpreter, path, (self.loader.interpreter,)))
+            # Told once: what else asks for it, as libc does, is not another failure.
+            self.by_name[self.loader.interpreter.rpartition("/")[2]] = root
         else:
             self._keep(Loaded(self.loader.interpreter, own, root), self.loader.interpreter)
         self.queue.append(root)

@@ -96,8 +96,8 @@ class Loaded:
 
     @property
     def origin(self) -> str:
-        """What ``$ORIGIN`` stands for in this object."""
-        return self.path.rpartition("/")[0] or "/"
+        """What ``$ORIGIN`` stands for in this object; empty where that is not known."""
+        return self.path and (self.path.rpartition("/")[0] or "/")
 
     def chain(self) -> Iterator[Loaded]:
         """Go up from this object to the executable."""
@@ -180,7 +180,7 @@ def _musl(name: str, needer: Loaded, loader: Loader, environment: Environment) -
         # One list for both, RUNPATH where there are two, and both are inherited.
         text = link.elf.runpath if link.elf.runpath is not None else link.elf.rpath
         how = How.RPATH if link.elf.runpath is None else How.RUNPATH
-        expanded = _expand_musl(text or "", link.path.rpartition("/")[0])
+        expanded = _expand_musl(text or "", link)
         yield from listed(how, expanded, link.path)
     for directory in loader.directories:
         yield Place(How.DEFAULT, directory, candidates=(_join(directory, name),))
@@ -215,10 +215,12 @@ def expand(text: str, origin: str, loader: Loader) -> str:
     return TOKEN.sub(lambda match: values[match[1] or match[2]], text)
 
 
-def _expand_musl(text: str, origin: str) -> str:
+def _expand_musl(text: str, owner: Loaded) -> str:
     """Expand ``$ORIGIN``, the only token of musl; a list with any other token is not used."""
-    replaced = re.sub(r"\$(?:ORIGIN|\{ORIGIN\})", lambda _: origin, text)
-    return "" if re.search(r"\$(?!ORIGIN|\{ORIGIN\})", text) else replaced
+    if "$" in text and (not owner.path or re.search(r"\$(?!ORIGIN|\{ORIGIN\})", text)):
+        return ""
+    origin = owner.path.rpartition("/")[0]
+    return re.sub(r"\$(?:ORIGIN|\{ORIGIN\})", lambda _: origin, text)
 
 
 def _candidates(directory: str, name: str, loader: Loader) -> tuple[str, ...]:

@@ -1,0 +1,366 @@
+"""What the loader finds here, it finds in the bundle: every rule is proved by a start in a chroot."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from elves import Made
+from magicpak.loader import cache
+from magicpak.loader.cache import CacheEntry
+
+needs_root = pytest.mark.needs("cc", "root")
+Compile = Callable[..., Path]
+SEVEN = "int f(void) { return 7; }"
+CALLS = "int f(void); int main(void) { return f(); }"
+CHROOT = "/usr/sbin/chroot"
+
+
+def magicpak(
+    *arguments: str | Path, prefix: tuple[str, ...] = (), **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command with no more than PATH in its environment."""
+    return subprocess.run(
+        [*prefix, sys.executable, "-m", "magicpak", *arguments],
+        env={"PATH": os.environ["PATH"], **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def bundled(
+    out: Path, *arguments: str | Path, prefix: tuple[str, ...] = (), **variables: str
+) -> str:
+    """Make a bundle, which has to succeed, and return what was logged."""
+    run = magicpak(*arguments, out, prefix=prefix, **variables)
+    assert run.returncode == 0, run.stderr
+    return run.stderr
+
+
+def start(
+    out: Path, program: str | Path, *arguments: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Start a program of the bundle in a chroot, with an empty environment."""
+    settings = [f"{name}={value}" for name, value in variables.items()]
+    return subprocess.run(
+        ["env", "-i", *settings, CHROOT, out, program, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def mended(out: Path) -> dict[str, str]:
+    """Read the cache that was made; ldconfig has to read the same in it."""
+    file = out / "etc" / "ld.so.cache"
+    entries = cache.parse(file.read_bytes(), little_endian=True)
+    told = subprocess.run(
+        ["/sbin/ldconfig", "-p", "-C", file], capture_output=True, text=True, check=True
+    ).stdout
+    assert re.findall(r"^\t(\S+) \(.*=> (.*)$", told, re.MULTILINE) == [
+        (entry.name, entry.path) for entry in entries
+    ]
+    listed = (out / "etc" / "ld.so.conf").read_text().split()
+    assert {os.path.dirname(e.path).partition("/glibc-hwcaps")[0] for e in entries} == set(listed)
+    return {entry.name: entry.path for entry in entries}
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Where the bundle goes."""
+    return tmp_path / "out"
+
+
+def library(compile_c: Compile, name: str, *flags: str, source: str = SEVEN) -> Path:
+    return compile_c(name, source, "-shared", "-fPIC", f"-Wl,-soname,{Path(name).name}", *flags)
+
+
+@needs_root
+@pytest.mark.parametrize("program", ["ls", "clang-format"])
+def test_what_needs_no_cache_gets_none(out: Path, program: str) -> None:
+    path = shutil.which(program)
+    if path is None:
+        pytest.skip(f"needs {program}")
+    bundled(out, path)
+    assert not (out / "etc").exists()
+    assert start(out, path, "--version").returncode == 0
+
+
+@needs_root
+def test_ld_library_path_is_replaced_by_a_cache(
+    tmp_path: Path, out: Path, compile_c: Compile
+) -> None:
+    deep = library(compile_c, "deep/libdeep.so", source="int g(void) { return 7; }")
+    found = library(
+        compile_c, "lib/libf.so", str(deep), source="int g(void); int f(void) { return g(); }"
+    )
+    program = compile_c("program", CALLS, str(found), f"-Wl,-rpath-link,{deep.parent}")
+    log = bundled(
+        out, "-v", program, LD_LIBRARY_PATH=f"{tmp_path}/nowhere:{found.parent};{deep.parent}"
+    )
+    assert start(out, program).returncode == 7
+    assert mended(out) == {"libf.so": str(found), "libdeep.so": str(deep)}
+    assert "LD_LIBRARY_PATH" in log
+
+
+@needs_root
+@pytest.mark.needs("unshare")
+def test_what_only_the_hosts_cache_knows_is_in_the_bundles(
+    tmp_path: Path, out: Path, compile_c: Compile
+) -> None:
+    found = library(compile_c, "lib/libf.so")
+    program = compile_c("program", CALLS, str(found))
+    configuration, made = tmp_path / "conf", tmp_path / "cache"
+    configuration.write_text(f"include /etc/ld.so.conf\n{found.parent}\n")
+    subprocess.run(["/sbin/ldconfig", "-X", "-f", configuration, "-C", made], check=True)
+    mount = f"mount --bind {made} /etc/ld.so.cache && exec \"$@\""
+    prefix = ("unshare", "--mount", "sh", "-c", mount, "sh")
+    if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("nothing may be mounted here")
+    bundled(out, program, prefix=prefix)
+    assert start(out, program).returncode == 7
+    assert mended(out) == {"libf.so": str(found)}
+    assert len(list((out / "etc").iterdir())) == 2
+
+
+@needs_root
+@pytest.mark.parametrize("tag", ["--enable-new-dtags", "--disable-new-dtags"])
+def test_origin_survives_to_be_installed_elsewhere(
+    tmp_path: Path, out: Path, compile_c: Compile, tag: str
+) -> None:
+    found = library(compile_c, "app/lib/libf.so")
+    program = compile_c(
+        "app/bin/program", CALLS, f"-Wl,-rpath,$ORIGIN/../lib,{tag}", str(found)
+    )
+    bundled(out, "--install-to", "/srv/", program)
+    assert start(out, "/srv/program").returncode == 7
+    assert mended(out) == {"libf.so": str(found)}
+    shutil.rmtree(out)
+    # A plain chroot has no /proc, without which the loader does not know $ORIGIN of a program.
+    bundled(out, program)
+    assert start(out, program).returncode == 7
+    assert mended(out) == {"libf.so": str(found)}
+
+
+@needs_root
+def test_a_variant_for_newer_processors_starts_and_so_does_the_plain_one(
+    tmp_path: Path, out: Path, compile_c: Compile
+) -> None:
+    plain = library(compile_c, "lib/libf.so", source="int f(void) { return 1; }")
+    special = "lib/glibc-hwcaps/x86-64-v2/libf.so"
+    library(compile_c, special, source="int f(void) { return 2; }")
+    program = compile_c("program", CALLS, str(plain))
+    variables = {"LD_LIBRARY_PATH": str(plain.parent)}
+    status = subprocess.run([program], env=variables, check=False).returncode
+    if status != 2:
+        pytest.skip("this machine does not use x86-64-v2")
+    bundled(out, program, **variables)
+    assert start(out, program).returncode == 2
+    older = start(out, "/lib64/ld-linux-x86-64.so.2", "--glibc-hwcaps-mask", "none", str(program))
+    assert older.returncode == 1, older.stderr
+    file = (out / "etc" / "ld.so.cache").read_bytes()
+    assert set(cache.parse(file, little_endian=True)) == {
+        CacheEntry("libf.so", str(tmp_path / special), 0x303, "x86-64-v2"),
+        CacheEntry("libf.so", str(plain), 0x303),
+    }
+
+
+@needs_root
+@pytest.mark.parametrize("directory", ["tls", "x86_64"])
+def test_a_directory_for_processors_of_old_is_searched_where_the_loader_does(
+    out: Path, compile_c: Compile, directory: str
+) -> None:
+    plain = library(compile_c, "lib/libf.so", source="int f(void) { return 1; }")
+    library(compile_c, f"lib/{directory}/libf.so", source="int f(void) { return 2; }")
+    program = compile_c("program", CALLS, str(plain))
+    variables = {"LD_LIBRARY_PATH": str(plain.parent)}
+    status = subprocess.run([program], env=variables, check=False).returncode
+    bundled(out, program, **variables)
+    assert start(out, program).returncode == status
+
+
+@needs_root
+@pytest.mark.parametrize("program", ["redis-server", "ffmpeg"])
+def test_libraries_that_cannot_be_loaded_alone_are_found(out: Path, program: str) -> None:
+    path = shutil.which(program)
+    if path is None:
+        pytest.skip(f"needs {program}")
+    bundled(out, path)
+    version = "-version" if program == "ffmpeg" else "--version"
+    assert start(out, path, version).returncode == 0
+
+
+CONSTRUCTORS = {
+    "nodlopen": ("", "-Wl,-z,nodlopen"),
+    "prints": ('__attribute__((constructor)) void c(void) { write(1, "noise", 5); }', ""),
+    "exits": (
+        '__attribute__((constructor)) void c(void) { if (!access("/etc", 0)) _exit(3); }', "",
+    ),
+    "crashes": (
+        '__attribute__((constructor)) void c(void) { if (!access("/etc", 0)) abort(); }', "",
+    ),
+    "tls": ("__thread char many[1 << 20]; char *t(void) { return many; }", "-ftls-model=initial-exec"),
+}  # fmt: skip
+
+
+@needs_root
+@pytest.mark.parametrize("case", sorted(CONSTRUCTORS))
+def test_what_a_library_does_when_it_is_loaded_does_not_matter(
+    out: Path, compile_c: Compile, case: str
+) -> None:
+    code, flag = CONSTRUCTORS[case]
+    found = library(
+        compile_c, "lib/libf.so", *filter(None, [flag]),
+        source=f"#include <unistd.h>\n#include <stdlib.h>\n{code}\n{SEVEN}",
+    )  # fmt: skip
+    program = compile_c("program", CALLS, str(found), f"-Wl,-rpath,{found.parent}")
+    run = magicpak(program, out)
+    assert (run.returncode, run.stdout) == (0, ""), run
+    assert (out / str(found).lstrip("/")).exists()
+    assert start(out, program).returncode == 7
+
+
+@needs_root
+@pytest.mark.parametrize("flag", ["-static", "-static-pie"])
+def test_a_static_program_is_alone(out: Path, compile_c: Compile, flag: str) -> None:
+    program = compile_c("program", "int main(void) { return 7; }", flag)
+    bundled(out, program)
+    assert start(out, program).returncode == 7
+    assert [path for path in out.rglob("*") if path.is_file()] == [out / str(program)[1:]]
+
+
+@needs_root
+def test_a_program_of_another_word_size_starts(out: Path, compile_c: Compile) -> None:
+    try:
+        found = library(compile_c, "lib/libf.so", "-m32")
+        program = compile_c("program", CALLS, "-m32", str(found))
+    except subprocess.CalledProcessError:
+        pytest.skip("needs libc6-dev-i386")
+    variables = {"LD_LIBRARY_PATH": str(found.parent)}
+    if subprocess.run([program], env=variables, check=False).returncode != 7:
+        pytest.skip("programs of i386 do not run here")
+    bundled(out, program, **variables)
+    assert start(out, program).returncode == 7
+    assert mended(out)["libf.so"] == str(found)
+
+
+@needs_root
+@pytest.mark.needs("musl-gcc")
+def test_musl_gets_a_path_file(tmp_path: Path, out: Path, compile_c: Compile) -> None:
+    found = compile_c("lib/libf.so", SEVEN, "-shared", "-fPIC", "-nostdlib")
+    program, source = tmp_path / "program", tmp_path / "program.c"
+    source.write_text(CALLS)
+    subprocess.run(
+        ["musl-gcc", "-o", program, source, f"-L{found.parent}", "-l:libf.so"], check=True
+    )
+    bundled(out, program, LD_LIBRARY_PATH=str(found.parent))
+    assert start(out, program).returncode == 7
+    (made,) = (out / "etc").iterdir()
+    assert re.fullmatch(r"ld-musl-\w+\.path", made.name)
+    assert str(found.parent) in made.read_text().split()
+
+
+@needs_root
+def test_what_is_excluded_is_a_warning(out: Path, compile_c: Compile) -> None:
+    found = library(compile_c, "lib/libf.so.1")
+    link = found.with_name("libf.so")
+    link.symlink_to("libf.so.1")
+    program = compile_c("program", CALLS, str(found), f"-Wl,-rpath,{found.parent}")
+    log = bundled(out, "--exclude", f"{found}", program)
+    assert f"warning: {program} will not find libf.so.1: it is excluded" in log
+    assert start(out, program).returncode == 127
+
+
+@needs_root
+def test_the_excluded_target_of_a_link_is_a_warning(out: Path, compile_c: Compile) -> None:
+    found = library(compile_c, "lib/libf.so.1")
+    program = compile_c("program", CALLS, str(found), f"-Wl,-rpath,{found.parent}")
+    target = found.rename(found.with_name("libf.so.1.2.3"))
+    found.symlink_to(target.name)
+    log = bundled(out, "--exclude", f"{target}", program)
+    assert f"{program} will not find libf.so.1: it is excluded" in log
+
+
+@needs_root
+def test_the_excluded_loader_is_a_warning(out: Path, compile_c: Compile) -> None:
+    program = compile_c("program", "int main(void) { return 0; }")
+    assert "it is excluded" in bundled(out, "--exclude", "**/ld-linux*", program)
+
+
+def test_a_program_that_would_not_start_is_an_error(tmp_path: Path, out: Path) -> None:
+    """Its RPATH leads through the place where it lay, in a needed name that no cache mends."""
+    tree = tmp_path / "tree"
+    Made().write(tree / "ld.so")
+    Made([("needed", "$ORIGIN/libf.so")], "/ld.so").write(tree / "app" / "program")
+    Made().write(tree / "app" / "libf.so")
+    run = magicpak("--sysroot", tree, "--install-to", "/bin/", "/app/program", out)
+    assert run.returncode == 1
+    assert "error: /bin/program would not start in the bundle: /bin/libf.so" in run.stderr
+    assert not out.exists()
+    assert magicpak("--sysroot", tree, "/app/program", out).returncode == 0
+
+
+def test_nodeflib_is_mended_where_the_cache_may_be_used(tmp_path: Path, out: Path) -> None:
+    tree = tmp_path / "tree"
+    Made().write(tree / "ld.so")
+    Made([("needed", "libf.so")], "/ld.so", flags_1=0x800).write(tree / "program")
+    Made().write(tree / "opt" / "libf.so")
+    (tree / "etc").mkdir()
+    (tree / "etc" / "ld.so.conf").write_text("/opt\n")
+    bundled(out, "--sysroot", tree, "/program")
+    assert mended(out) == {"libf.so": "/opt/libf.so"}
+
+
+@needs_root
+def test_a_missing_symbol_version_is_a_warning(
+    tmp_path: Path, out: Path, compile_c: Compile
+) -> None:
+    script = tmp_path / "versions"
+    script.write_text("V_2 { f; };")
+    found = library(compile_c, "lib/libf.so", f"-Wl,--version-script={script}")
+    program = compile_c("program", CALLS, str(found), f"-Wl,-rpath,{found.parent}")
+    script.write_text("V_1 { f; };")
+    library(compile_c, "lib/libf.so", f"-Wl,--version-script={script}")
+    log = bundled(out, program)
+    assert f"{program} needs version V_2 of libf.so, which {found} does not define" in log
+    assert log.count("V_2") == 1
+
+
+@pytest.mark.needs("aarch64-linux-gnu-gcc", "readelf")
+def test_a_program_of_another_architecture_is_taken_from_its_tree(
+    tmp_path: Path, out: Path
+) -> None:
+    system = Path("/usr/aarch64-linux-gnu/lib")
+    tree = tmp_path / "tree"
+    for name in ("lib", "opt/lib", "opt/bin", "etc/ld.so.conf.d"):
+        (tree / name).mkdir(parents=True)
+    for name in ("libc.so.6", "ld-linux-aarch64.so.1"):
+        shutil.copy(system / name, tree / "lib")
+    source = tmp_path / "code.c"
+    cross = ["aarch64-linux-gnu-gcc", source, "-o"]
+    source.write_text(SEVEN)
+    real = tree / "opt" / "lib" / "libf.so.1.2"
+    subprocess.run([*cross, real, "-shared", "-Wl,-soname,libf.so.1"], check=True)
+    (tree / "opt" / "lib" / "libf.so.1").symlink_to("/opt/lib/libf.so.1.2")
+    source.write_text(CALLS)
+    subprocess.run([*cross, tree / "opt" / "bin" / "program", real], check=True)
+    (tree / "etc" / "ld.so.conf").write_text("include /etc/ld.so.conf.d/*.conf\n")
+    (tree / "etc" / "ld.so.conf.d" / "opt.conf").write_text("# here\n/opt/lib\n")
+    bundled(
+        out, "--sysroot", tree, "/opt/bin/program",
+        LD_LIBRARY_PATH="/nonsense", LD_PRELOAD="",
+    )  # fmt: skip
+    names = {str(path.relative_to(out)) for path in out.rglob("*") if not path.is_dir()}
+    assert names == {
+        "etc/ld.so.cache", "etc/ld.so.conf", "lib/ld-linux-aarch64.so.1", "lib/libc.so.6",
+        "opt/bin/program", "opt/lib/libf.so.1", "opt/lib/libf.so.1.2",
+    }  # fmt: skip
+    assert mended(out)["libf.so.1"] == "/opt/lib/libf.so.1"
