@@ -1,4 +1,4 @@
-"""What the loader finds here, it finds in the bundle: every rule is proved by a start in a chroot."""
+"""What the loader finds here, it finds in the bundle: a start in a chroot proves every rule."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_what_only_the_hosts_cache_knows_is_in_the_bundles(
 @needs_root
 @pytest.mark.parametrize("tag", ["--enable-new-dtags", "--disable-new-dtags"])
 def test_origin_survives_to_be_installed_elsewhere(
-    tmp_path: Path, out: Path, compile_c: Compile, tag: str
+    out: Path, compile_c: Compile, tag: str
 ) -> None:
     found = library(compile_c, "app/lib/libf.so")
     program = compile_c(
@@ -207,7 +207,9 @@ CONSTRUCTORS = {
     "crashes": (
         '__attribute__((constructor)) void c(void) { if (!access("/etc", 0)) abort(); }', "",
     ),
-    "tls": ("__thread char many[1 << 20]; char *t(void) { return many; }", "-ftls-model=initial-exec"),
+    "tls": (
+        "__thread char many[1 << 20]; char *t(void) { return many; }", "-ftls-model=initial-exec",
+    ),
 }  # fmt: skip
 
 

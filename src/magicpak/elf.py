@@ -340,5 +340,5 @@ def _dlopen_entries(description: bytes) -> Iterator[DlopenNote]:
                 str(entry.get("feature", "")),
                 str(entry.get("priority", "recommended")),
             )
-    except (ValueError, TypeError, KeyError, AttributeError) as e:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as e:
         log.warning("a .note.dlopen is not well formed and is left aside: %s", e)

@@ -26,7 +26,7 @@ class Root:
     elf: Elf
     loader: Loader | None = None
     """None where nothing has to be loaded."""
-    closure: Closure = Closure()
+    closure: Closure = field(default_factory=Closure)
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class Resolver:
         # it was found.
         found_by = os.path.join(self.environment.directory, path)
         place = self.host.real(path) if elf.runs else found_by
-        found = closure(elf, place, loader, self.host, self.environment, ask)
+        found = closure(elf, place, loader, self.host, self.environment, ask=ask)
         for failure in found.failures:
             if elf.runs:
                 raise failure

@@ -75,6 +75,7 @@ def closure(
     loader: Loader,
     view: View,
     environment: Environment,
+    *,
     ask: Ask | None = None,
 ) -> Closure:
     """Find every library that the loader maps for an executable.

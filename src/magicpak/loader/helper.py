@@ -57,12 +57,9 @@ class Helper:
     def _compile(self) -> str:
         """Compile in a directory that nobody else can have made."""
         program = os.path.join(tempfile.mkdtemp(prefix="helper-", dir=self._scratch), "helper")
-        compilation = process.run(
-            (
-                self._compiler, "-o", program, SOURCE, "-Wl,--enable-new-dtags",
-                f"-Wl,--dynamic-linker={self._interpreter}", f"-Wl,-rpath,{TOKENS}", "-ldl",
-            )  # fmt: skip
-        )
+        linking = ("--enable-new-dtags", f"--dynamic-linker={self._interpreter}", "-rpath", TOKENS)
+        flags = (f"-Wl,{flag}" for flag in linking)
+        compilation = process.run((self._compiler, "-o", program, SOURCE, *flags, "-ldl"))
         if compilation.status != 0:
             raise HelperFailed(one_line(compilation.stderr))
         return program
