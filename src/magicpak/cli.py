@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeVar
 
 import click
 
@@ -17,9 +18,19 @@ from magicpak.version import VERSION
 HYPHENATED = {"--upx-arg", "--dynamic-arg"}
 """Options whose value may begin with a hyphen."""
 
-SECONDS = click.FloatRange(min=0, min_open=True)
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 EPILOG = "Full documentation, with Dockerfiles to start from, is in the README."
 
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def seconds(text: object) -> float:
+    """Read a time that a run can be given: what the system's clock can count."""
+    with contextlib.suppress(ValueError):
+        value = float(str(text))
+        if 0 < value <= 1e6:
+            return value
+    raise click.BadParameter(f"'{text}' is not a number of seconds above 0, up to 1000000.")
 
 
 class Command(click.Command):
@@ -75,9 +86,9 @@ def _split(arg: str, options: dict[str, Any]) -> tuple[str, str | None]:
     return "", None
 
 
-def option(*names: str, help: str, **settings: Any) -> Any:  # noqa: A002  click's own name for it
-    """Declare an option; one with a value is repeatable only where it says so."""
-    return click.option(*names, help=help, **settings)
+def option(*names: str, **settings: Any) -> Callable[[Decorated], Decorated]:
+    """Declare an option, as click.option does, which loses the type of what it decorates."""
+    return click.option(*names, **settings)
 
 
 @click.command(
@@ -106,7 +117,7 @@ def option(*names: str, help: str, **settings: Any) -> Any:  # noqa: A002  click
         help="Let the test fail when its stdout, without white space at the ends, is another.")
 @option("--test-env", metavar="NAME=VALUE", multiple=True,
         help="Set this variable in the test, whose environment is that of a container.")
-@option("--test-timeout", metavar="SECONDS", type=SECONDS, default=60, show_default=True,
+@option("--test-timeout", metavar="SECONDS", type=seconds, default=60, show_default=True,
         help="Let the test fail when it takes longer.")
 @option("-d", "--dynamic", is_flag=True,
         help="Run the executable, and bundle the files that it uses.")
@@ -114,7 +125,7 @@ def option(*names: str, help: str, **settings: Any) -> Any:  # noqa: A002  click
 @option("--dynamic-stdin", metavar="CONTENT", help="Give this to that run as stdin.")
 @option("--dynamic-run", metavar="ARGS", multiple=True,
         help="Run it once more with these arguments, quoted as in a shell.")
-@option("--dynamic-timeout", metavar="SECONDS", type=SECONDS,
+@option("--dynamic-timeout", metavar="SECONDS", type=seconds,
         help="End that run after this time, as a success: for servers.")
 @option("--dynamic-command", metavar="COMMAND",
         help="Run this by /bin/sh beside it, to exercise it; its end ends the run.")
@@ -151,16 +162,37 @@ def command(log_level: str, verbose: bool, **options: Any) -> None:
     pack(Options(**options), show=console.progress)
 
 
+class Interrupted(BaseException):
+    """A signal asked this process to end; raised so that all that is temporary is removed."""
+
+    def __init__(self, number: int) -> None:
+        """Take the signal's number."""
+        super().__init__(number)
+        self.number = number
+
+
 def main() -> NoReturn:
     """Run the command, print what went wrong, and exit: 0 done, 1 failed, 2 wrong command line."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    _occupy_standard_streams()
+    for number in ENDINGS:
+        # One that is ignored stays so: nohup(1), and a shell for what runs in the background.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     sys.exit(_status())
 
 
+def _occupy_standard_streams() -> None:
+    """Open what the caller closed (``2>&-``), so that no file of ours gets such a number."""
+    while (spare := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass
+    os.close(spare)
+
+
 def _interrupt(number: int, _frame: object) -> NoReturn:
-    """End by an exception, so that everything temporary is removed on the way out."""
-    raise SystemExit(128 + number)
+    """Leave by an exception, and let nothing stop what is done on the way out."""
+    for each in ENDINGS:
+        signal.signal(each, signal.SIG_IGN)
+    raise Interrupted(number)
 
 
 def _status() -> int:
@@ -169,11 +201,11 @@ def _status() -> int:
     except click.UsageError as e:
         console.print_error(e.format_message())
         if e.ctx is not None:
-            sys.stderr.write(f"{e.ctx.get_usage()}\nFor more information try --help\n")
+            console.print_usage(e.ctx.get_usage())
         return 2
-    except (KeyboardInterrupt, click.Abort):
-        console.print_error("interrupted; OUTPUT is as it was")
-        return 128 + signal.SIGINT
+    except Interrupted as e:
+        console.print_error(f"ended by {signal.Signals(e.number).name}")
+        return 128 + e.number
     except MagicpakError as e:
         console.print_error(str(e))
     except OSError as e:

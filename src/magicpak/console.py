@@ -15,7 +15,11 @@ from magicpak.errors import printable
 PATIENCE = 0.5
 """Seconds of copying after which progress is worth showing."""
 
-STYLES = {logging.WARNING: ("warning", "\x1b[33m"), logging.INFO: ("info", "\x1b[36m"), logging.DEBUG: ("debug", "\x1b[2m")}
+STYLES = {
+    logging.WARNING: ("warning", "\x1b[33m"),
+    logging.INFO: ("info", "\x1b[36m"),
+    logging.DEBUG: ("debug", "\x1b[2m"),
+}
 ERROR = ("error", "\x1b[31m")
 PLAIN = "\x1b[0m"
 
@@ -59,13 +63,27 @@ def print_error(text: str) -> None:
     _print(*ERROR, text)
 
 
+def print_usage(text: str) -> None:
+    """Print how the command is called, after an error."""
+    _write(f"{text}\nFor more information try --help\n")
+
+
 def _print(label: str, style: str, text: str) -> None:
-    if sys.stderr.isatty():
+    if _on_terminal():
         label = f"{style}{label}{PLAIN}"
-    # What is not printable in the terminal's encoding is escaped, like control characters.
-    with contextlib.suppress(BrokenPipeError):
-        sys.stderr.write(f"{label}: {printable(text)}\n")
-        sys.stderr.flush()
+    _write(f"{label}: {printable(text)}\n")
+
+
+def _write(text: str) -> None:
+    # A reader that has gone or a full disk under a log is no reason to fail.
+    with contextlib.suppress(OSError):
+        if sys.stderr is not None:  # it was closed by the caller
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+
+def _on_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 @contextlib.contextmanager
@@ -74,7 +92,7 @@ def progress(total: int) -> Iterator[Callable[[int], None]]:
 
     ``total`` and the numbers given to the function are bytes.
     """
-    if not sys.stderr.isatty():
+    if not _on_terminal():
         yield lambda _count: None
         return
     bar = _Bar(total)
@@ -108,15 +126,14 @@ class _Bar:
 
 
 def _draw(total: int) -> tuple[Any, Any]:
-    from rich.console import Console  # noqa: PLC0415  most runs show no bar
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn  # noqa: PLC0415  as above
+    from rich import console, progress  # noqa: PLC0415  most runs show no bar
 
-    display = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        console=Console(stderr=True),
+    display = progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
+        console=console.Console(stderr=True),
         transient=True,
     )
     task = display.add_task("copying", total=total)
