@@ -6,6 +6,7 @@ any number of directories. A leading dot is an ordinary character.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,11 +46,8 @@ def include(pattern: str) -> Include:
     """Read an include pattern. Raises InvalidPattern."""
     _check_stars(pattern)
     parts = _split(pattern)
-    components = []
-    for part in parts:
-        regex = re.compile(_translate(pattern, part), re.DOTALL)
-        components.append(Component(part, _literal(part), lambda n, r=regex: bool(r.fullmatch(n))))  # type: ignore[misc]
-    return Include(pattern, pattern.startswith("/"), tuple(components))
+    components = tuple(Component(part, _literal(part), _matcher(part)) for part in parts)
+    return Include(pattern, pattern.startswith("/"), components)
 
 
 def exclude(pattern: str) -> Matcher:
@@ -58,8 +56,12 @@ def exclude(pattern: str) -> Matcher:
     Raises InvalidPattern.
     """
     _check_stars(pattern)
-    regex = re.compile(_translate(pattern, pattern), re.DOTALL)
-    return lambda path: regex.fullmatch(path) is not None
+    return _matcher(pattern)
+
+
+def _matcher(pattern: str) -> Matcher:
+    regex = re.compile(_translate(pattern), re.DOTALL)
+    return lambda text: regex.fullmatch(text) is not None
 
 
 def _check_stars(pattern: str) -> None:
@@ -90,7 +92,7 @@ def _split(pattern: str) -> list[str]:
     """Split into components; a slash in a character class does not separate."""
     blanked = _without_classes(pattern)
     cuts = [0, *(i + 1 for i, char in enumerate(blanked) if char == "/"), len(pattern) + 1]
-    parts = (pattern[a : b - 1] for a, b in zip(cuts, cuts[1:], strict=False))
+    parts = (pattern[a : b - 1] for a, b in itertools.pairwise(cuts))
     return [part for part in parts if part]
 
 
@@ -99,15 +101,15 @@ def _literal(part: str) -> str | None:
     return None if re.search(r"[*?[]", part) else part
 
 
-def _translate(pattern: str, part: str) -> str:
-    """Write a pattern, or a component of it, as a regular expression."""
+def _translate(pattern: str) -> str:
+    """Write a pattern, or a component of one, as a regular expression."""
     regex = []
     position = 0
-    while position < len(part):
-        rest = part[position:]
+    while position < len(pattern):
+        rest = pattern[position:]
         group = CLASS.match(rest)
         if group:
-            regex.append(_class(pattern, group[1], group[2]))
+            regex.append(_class(group[1], group[2]))
             position += len(group[0])
         elif rest.startswith("**/"):
             regex.append("(?:.*/)?")
@@ -121,13 +123,13 @@ def _translate(pattern: str, part: str) -> str:
     return "".join(regex)
 
 
-def _class(pattern: str, negated: str, body: str) -> str:
+def _class(negated: str, body: str) -> str:
     """Write a character class; ``a-z`` is a range, a dash at an end is a dash."""
     members = []
     position = 0
     while position < len(body):
-        first, dash, last = (body[position : position + 3] + "\0\0")[:3]
-        if dash == "-" and position + 2 < len(body):
+        first, last = body[position], body[position + 2 : position + 3]
+        if body[position + 1 : position + 2] == "-" and last:
             if first <= last:  # an empty range has no member
                 members.append(f"{re.escape(first)}-{re.escape(last)}")
             position += 3
