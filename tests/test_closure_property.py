@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, Phase, assume, event, given, settings
 from hypothesis import strategies as st
 
 from elves import EM_386, EM_AARCH64, Made
+from magicpak import MagicpakError, Options, pack
 from magicpak.collect import Host
 from magicpak.errors import LookupRefused
 from magicpak.loader.closure import Closure, closure
@@ -55,8 +56,8 @@ class Tree:
             elif isinstance(what, bytes):
                 path.write_bytes(what)
             else:
-                _rooted(what, root).write(path)
-        program = _rooted(self.program, root).write(root / "bin" / "program")
+                _rooted(what, root, name).write(path)
+        program = _rooted(self.program, root, "program").write(root / "bin" / "program")
         if not self.by_link:
             return program
         link = root / "one" / "link"
@@ -80,10 +81,15 @@ class Tree:
         return variables
 
 
-def _rooted(made: Made, root: Path) -> Made:
+def _rooted(made: Made, root: Path, name: str) -> Made:
     dynamic = [(tag, text.replace("@", str(root))) for tag, text in made.dynamic]
     return Made(
-        dynamic, made.interpreter, machine=made.machine, bits=made.bits, flags_1=made.flags_1
+        dynamic,
+        made.interpreter,
+        machine=made.machine,
+        bits=made.bits,
+        flags_1=made.flags_1,
+        strings=(f"this is {name}",),
     )
 
 
@@ -165,21 +171,28 @@ def loader() -> Loader:
         return known.loader(INTERPRETER, host.read(INTERPRETER))[0]
 
 
-def told(program: Path, root: Path, variables: dict[str, str]) -> tuple[list[str], set[str]] | None:
+Told = tuple[list[str], set[str]]
+
+
+def told(
+    program: Path, variables: dict[str, str], directory: Path, chroot: Path | None = None
+) -> Told | None:
     """Ask the real loader: what it maps in its order, and the names it does not find."""
     run = subprocess.run(
         [program],
         env={**variables, "LD_TRACE_LOADED_OBJECTS": "1"},
-        cwd=root,
+        cwd=directory,
         capture_output=True,
         text=True,
         check=False,
+        preexec_fn=None if chroot is None else lambda: os.chroot(chroot),
     )
     # glibc 2.36 crashes where filters go round in a circle.
     assume(run.returncode != -signal.SIGSEGV)
     if run.returncode:
         assert "error while loading shared libraries" in run.stderr, run
         return None
+    inside = Host("" if chroot is None else str(chroot))
     found, missing = [], set()
     for line in run.stdout.splitlines():
         name, _, path = line.removeprefix("\t").partition(" => ")
@@ -187,13 +200,13 @@ def told(program: Path, root: Path, variables: dict[str, str]) -> tuple[list[str
             missing.add(name)
             continue
         shown = (path or name).rpartition(" (0x")[0]
-        real = os.path.realpath(root / shown)
-        if shown and real != os.path.realpath(INTERPRETER) and not name.startswith("linux-vdso"):
-            found.append(real)
+        real = inside.real(os.path.join(directory, shown))
+        if shown and not name.startswith("linux-vdso") and real != inside.real(INTERPRETER):
+            found.append(inside.follow(real))
     return found, missing
 
 
-def ours(found: Closure) -> tuple[list[str], set[str]] | None:
+def ours(found: Closure) -> Told | None:
     """Bring the closure into the same form."""
     if any(isinstance(failure, LookupRefused) for failure in found.failures):
         return None
@@ -222,10 +235,59 @@ def test_agrees_with_the_loader_on_every_library_in_its_order(tree: Tree) -> Non
             str(root),
         )
         found = closure(host.read(real), real, loader(), host, environment)
-        mine, real_one = ours(found), told(program, root, variables)
+        mine, real_one = ours(found), told(program, variables, root)
         if mine is not None and real_one is not None and tree.filters:
             mine[0].sort()
             real_one[0].sort()
         assert mine == real_one
     finally:
         shutil.rmtree(root)
+
+
+@pytest.mark.needs("root")
+@settings(
+    max_examples=CASES // 40,
+    phases=[Phase.generate],
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(trees())
+def test_a_bundle_loads_the_same_in_a_chroot(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tree: Tree
+) -> None:
+    tree.preload = ""  # nothing is preloaded there
+    # Without /proc the loader leaves out what the program needs by $ORIGIN.
+    assume(not any(tag == "needed" and "ORIGIN" in text for tag, text in tree.program.dynamic))
+    root = Path(tempfile.mkdtemp(prefix="magicpak-closure-"))
+    out = root / "out"
+    caplog.clear()
+    try:
+        program = tree.write(root)
+        variables = tree.environment(root)
+        here = told(program, variables, root)
+        assume(here is not None and not here[1])
+        with monkeypatch.context() as patch:
+            patch.chdir(root)
+            patch.setenv("LD_LIBRARY_PATH", variables.get("LD_LIBRARY_PATH", ""))
+            try:
+                pack(Options((str(program),), str(out)))
+            except MagicpakError as e:
+                event(type(e).__name__)
+                raise
+        there = told(program, {}, Path("/"), out)
+        assert here is not None
+        assert there is not None
+        warned = {name for name in there[1] if f"will not find {name}" in caplog.text}
+        assert there[1] == warned
+        event(f"{len(here[0])} libraries, {len(warned)} warnings")
+        # RUNPATH comes before any cache: where LD_LIBRARY_PATH had the better of it, that is told.
+        if not warned and "is found instead of" not in caplog.text:
+            assert list(map(_content, here[0])) == list(map(_content, there[0]))
+    finally:
+        shutil.rmtree(root)
+
+
+def _content(path: str) -> bytes:
+    return Path(path).read_bytes()

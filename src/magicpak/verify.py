@@ -189,7 +189,8 @@ def _changed(
                 yield Lost(root, path, name, "it is loaded later, by dlopen", starts=True)
         elif library.elf.identity != there[name].elf.identity:
             reason = f"{there[name].path} is found instead of {library.path}"
-            yield Lost(root, path, name, reason)
+            # It starts; what then fails in that library's own search is told besides.
+            yield Lost(root, path, name, reason, starts=True)
 
 
 def _reason(failure: LookupFailed | LookupRefused) -> str:

@@ -7,8 +7,9 @@ musl: ldso/dynlink.c (load_deps, load_library).
 from __future__ import annotations
 
 import logging
+import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -84,14 +85,31 @@ def closure(
     the loader cannot know it.
     """
     walk = _Walk(loader, view, environment, ask).through(executable, path)
+    variants = [library for library in walk.libraries if "/glibc-hwcaps/" in library.path]
     baseline: tuple[Library, ...] = ()
-    if any("/glibc-hwcaps/" in library.path for library in walk.libraries):
+    if variants:
         older = _Walk(loader.plain, view, environment, ask).through(executable, path)
-        known = {(library.name, library.path) for library in walk.libraries}
-        baseline = tuple(lib for lib in older.libraries if (lib.name, lib.path) not in known)
-        for failure in older.failures:
-            log.warning("on a processor that cannot use glibc-hwcaps: %s", failure)
+        baseline = _baseline(variants, walk.libraries, older)
     return Closure(tuple(walk.libraries), tuple(walk.failures), baseline)
+
+
+def _baseline(
+    variants: Iterable[Library], libraries: Iterable[Library], older: _Walk
+) -> tuple[Library, ...]:
+    """Return what an older processor loads instead, where all of that is there.
+
+    Only plain files beside their variants count: one from elsewhere would be found in the bundle
+    before the variant, as the directories of LD_LIBRARY_PATH come last there.
+    """
+    plain = {library.path for library in older.libraries}
+    for library in variants:
+        if re.sub("/glibc-hwcaps/[^/]+", "", library.path) not in plain:
+            log.warning("%s has no plain variant beside it, for older processors", library.path)
+            return ()
+    for failure in older.failures:
+        log.warning("on a processor that has no use for glibc-hwcaps: %s", failure)
+    known = {(library.name, library.path) for library in libraries}
+    return tuple(lib for lib in older.libraries if (lib.name, lib.path) not in known)
 
 
 @dataclass(slots=True)
@@ -210,13 +228,14 @@ class _Walk:
     def _need(self, text: str, needer: Loaded) -> None:
         name = expand(text, needer.origin, self.loader)
         try:
-            if self._load(name, needer):
+            # The loader goes on where it does not know what a token stands for.
+            if not name or self._load(name, needer):
                 return
         except LookupRefused as e:
             self._fail(e)
             return
-        looked = tuple(str(place) for place in self._places(name, needer)) if name else ()
-        self._fail(LookupFailed(name or text, needer.path, tuple(dict.fromkeys(looked))))
+        looked = tuple(str(place) for place in self._places(name, needer))
+        self._fail(LookupFailed(name, needer.path, tuple(dict.fromkeys(looked))))
 
     def _fail(self, failure: LookupFailed | LookupRefused) -> None:
         if self.optional:
