@@ -366,3 +366,24 @@ def test_a_program_of_another_architecture_is_taken_from_its_tree(
         "opt/bin/program", "opt/lib/libf.so.1", "opt/lib/libf.so.1.2",
     }  # fmt: skip
     assert mended(out)["libf.so.1"] == "/opt/lib/libf.so.1"
+
+
+@needs_root
+def test_what_depends_on_the_working_directory_is_a_warning(
+    tmp_path: Path, out: Path, compile_c: Compile
+) -> None:
+    found = compile_c("sub/libf.so", SEVEN, "-shared", "-fPIC", "-Wl,-soname,sub/libf.so")
+    program = compile_c("program", CALLS, str(found))
+    run = subprocess.run(
+        [sys.executable, "-m", "magicpak", program, out],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run
+    assert f"{program} will not find sub/libf.so in the bundle" in run.stderr
+    inside = ["env", "-i", CHROOT, out, "/lib64/ld-linux-x86-64.so.2", "--list", program]
+    assert "sub/libf.so" in subprocess.run(
+        inside, capture_output=True, text=True, check=False
+    ).stderr
