@@ -3,137 +3,43 @@
 from __future__ import annotations
 
 import logging
-import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
 from functools import cached_property
-from typing import NamedTuple
 
+from magicpak.entry import (
+    BundlePath,
+    Directory,
+    Entry,
+    File,
+    Item,
+    Link,
+    Meta,
+    Origin,
+    Placed,
+    Why,
+)
 from magicpak.errors import MagicpakError
+
+__all__ = [
+    "Bundle",
+    "BundlePath",
+    "Directory",
+    "Entry",
+    "File",
+    "Item",
+    "Link",
+    "Meta",
+    "Origin",
+    "PlaceTaken",
+    "Placed",
+    "Why",
+]
 
 log = logging.getLogger(__name__)
 
 LINKS_FOLLOWED = 40
 """As many as Linux follows (path_resolution(7))."""
-
-
-class BundlePath(str):
-    """An absolute path within the bundle. It never leaves it: ``..`` at the root is the root."""
-
-    __slots__ = ()
-
-    def __new__(cls, text: str) -> BundlePath:
-        """Take a path with or without a leading slash, as seen from the bundle's root."""
-        return super().__new__(cls, posixpath.normpath("/" + text.lstrip("/")))
-
-    @property
-    def parent(self) -> BundlePath:
-        """The directory it lies in; of the root, the root."""
-        return str.__new__(BundlePath, self.rpartition("/")[0] or "/")
-
-    def parents(self) -> Iterator[BundlePath]:
-        """Go up from the directory it lies in, the root left out."""
-        parent = self.parent
-        while parent != "/":
-            yield parent
-            parent = parent.parent
-
-    def target(self, text: str) -> BundlePath:
-        """Return where a link that lies here, with this text, leads."""
-        return BundlePath(text if text.startswith("/") else f"{self.parent}/{text}")
-
-
-class Why(Enum):
-    """Why an entry is in the bundle."""
-
-    INPUT = "input"
-    INTERPRETER = "interpreter of"
-    NEEDED = "needed by"
-    TRACED = "used in the traced run by"
-    INCLUDED = "included by"
-    LINK = "link from"
-    MKDIR = "made by --mkdir"
-    PARENT = "directory of"
-    CACHE = "generated for the loader"
-
-
-class Origin(NamedTuple):
-    """A reason, and the object or pattern it refers to."""
-
-    why: Why
-    of: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.why.value} {self.of}".rstrip()
-
-
-@dataclass(frozen=True, slots=True)
-class Meta:
-    """What is kept of a host file beside its content."""
-
-    mode: int
-    """Permission bits, with set-uid, set-gid and sticky."""
-    uid: int = 0
-    gid: int = 0
-    mtime: int = 0
-    """Nanoseconds since the epoch."""
-    capability: bytes | None = None
-    """The extended attribute ``security.capability`` (capabilities(7))."""
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A regular file, with the content of ``source`` or one that was made for it."""
-
-    source: str
-    """Where it is on this machine."""
-    identity: tuple[int, int]
-    """Device and inode of the source."""
-    size: int
-    meta: Meta
-    packed: str | None = None
-    """A file that has the content instead: the source packed by upx."""
-    content: bytes | None = None
-    """The content itself, where it was generated."""
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A symbolic link."""
-
-    text: str
-    meta: Meta
-
-
-@dataclass(frozen=True, slots=True)
-class Directory:
-    """A directory; its time is that of its newest entry unless ``dated``."""
-
-    meta: Meta
-    dated: bool = False
-
-
-Entry = File | Link | Directory
-
-
-class Placed(NamedTuple):
-    """An entry with its place and the reason for it."""
-
-    path: BundlePath
-    entry: Entry
-    origin: Origin
-
-
-class Item(NamedTuple):
-    """An entry of the bundle, with all the reasons for it."""
-
-    entry: Entry
-    origins: tuple[Origin, ...]
-
-    def because(self, *whys: Why) -> bool:
-        """Tell whether one of these is among the reasons."""
-        return any(origin.why in whys for origin in self.origins)
 
 
 @dataclass(eq=False)
@@ -148,6 +54,22 @@ class PlaceTaken(MagicpakError):
         return (
             f"Both {self.first} and {self.second} would be {self.path} in the bundle; "
             f"end --install-to with '/' to give a directory"
+        )
+
+
+@dataclass(eq=False)
+class BelowFile(MagicpakError):
+    """An entry would lie below something that is no directory."""
+
+    path: str
+    origin: Origin
+    file: str
+    file_origin: Origin
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} ({self.origin}) cannot be in the bundle: {self.file} "
+            f"({self.file_origin}) is a file there; give one of them another path"
         )
 
 
@@ -204,15 +126,14 @@ class Bundle:
 
     def change(self, change: Callable[[BundlePath, Entry], Entry]) -> Bundle:
         """Replace entries by what ``change`` makes of them."""
-        return Bundle(
-            {path: Item(change(path, item.entry), item.origins) for path, item in self._items.items()}
-        )
+        items = self._items.items()
+        return Bundle({path: Item(change(path, entry), why) for path, (entry, why) in items})
 
     def without(self, excluded: Callable[[str], bool]) -> tuple[Bundle, Bundle]:
         """Split into what stays and what goes.
 
         With a link goes what only this link brought in, and with an included directory what lies
-        in it.
+        in it. Raises BelowFile where what stays cannot lie as it is planned.
         """
         gone = {path for path in self._items if excluded(path)}
         trees = {
@@ -234,6 +155,7 @@ class Bundle:
             gone |= orphans
             grown = bool(orphans)
         kept = {path: item for path, item in self._items.items() if path not in gone}
+        _refuse_below_files(kept)
         return Bundle(kept), Bundle({path: self._items[path] for path in gone})
 
     def settled(self) -> Bundle:
@@ -242,7 +164,8 @@ class Bundle:
         below = [path for path in self._items if not links.isdisjoint(path.parents())]
         if not below:
             return self
-        settled = Bundle({path: self._items[path] for path in self._items if path not in set(below)})
+        lower = set(below)
+        settled = Bundle({path: self._items[path] for path in self._items if path not in lower})
         moved = []
         for path in sorted(below):
             place = self.resolve(path.parent, final=True)
@@ -288,6 +211,25 @@ class Bundle:
             current = following
         return current
 
+    def scaffold(self) -> list[BundlePath]:
+        """List the directories that have no entry, but hold some or lie on the way of a link."""
+        needed = {path for path in self.directories if path not in self._items}
+        for path, item in self._items.items():
+            if isinstance(item.entry, Link):
+                for passed in self._passed(path, item.entry.text):
+                    ways = (passed, *passed.parents())
+                    needed.update(way for way in ways if way not in self._items)
+        return sorted(needed)
+
+    def _passed(self, path: BundlePath, text: str) -> Iterator[BundlePath]:
+        """Give the directories that a link enters only to leave them by ``..``."""
+        names = (text if text.startswith("/") else f"{path.parent}/{text}").split("/")
+        for index, name in enumerate(names):
+            if name == "..":
+                place = self.resolve("/".join(names[:index]), final=True)
+                if place is not None and place != "/":
+                    yield place
+
     def timed(self, latest: int | None = None) -> Bundle:
         """Set the times: none after ``latest``, and a directory's that of its newest entry.
 
@@ -307,11 +249,13 @@ class Bundle:
             timed[path] = Item(replace(item.entry, meta=meta), item.origins)
         return Bundle(timed)
 
-    def mended(self, path: BundlePath, **changes: object) -> Bundle:
-        """Return the plan with fields of one file changed."""
-        item = self._items[path]
-        changed = replace(item.entry, **changes)  # type: ignore[arg-type]
-        return Bundle({**self._items, path: Item(changed, item.origins)})
+
+def _refuse_below_files(items: Mapping[BundlePath, Item]) -> None:
+    files = {path for path, item in items.items() if isinstance(item.entry, File)}
+    for path, item in items.items():
+        above = next((parent for parent in path.parents() if parent in files), None)
+        if above is not None:
+            raise BelowFile(path, item.origins[0], above, items[above].origins[0])
 
 
 def _differ(known: Entry, entry: Entry) -> bool:

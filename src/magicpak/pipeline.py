@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from magicpak import emit, patterns, verify
+from magicpak import emit, globbing, patterns, verify
 from magicpak.bundle import Bundle, BundlePath, Entry, File, Origin, Placed, Why
 from magicpak.collect import Host
 from magicpak.elf import Elf, is_elf
@@ -154,7 +154,8 @@ def _begin(options: Options, target: emit.Destination, stack: contextlib.ExitSta
         raise IoError.of(e) from e
     stack.callback(shutil.rmtree, scratch, ignore_errors=True)
     native = options.sysroot is None
-    host = Host("" if options.sysroot is None else os.path.abspath(options.sysroot), target.path)
+    sysroot = "" if options.sysroot is None else os.path.realpath(options.sysroot)
+    host = Host(sysroot, hidden=(target.path, os.path.realpath(scratch)))
     loaders = Identified(
         host,
         host.follow,
@@ -264,7 +265,7 @@ def _touched(host: Host, touched: trace.Touched, by: str) -> Iterator[Placed]:
 
 def _include(run: Run, includes: Iterable[patterns.Include], bundle: Bundle) -> Bundle:
     for pattern in includes:
-        matches = run.host.glob(pattern)
+        matches = globbing.matches(run.host, pattern)
         log.info("include %s: %d matches", pattern.text, len(matches))
         if not matches:
             log.warning("--include %s matches nothing", pattern.text)

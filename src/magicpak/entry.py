@@ -1,0 +1,127 @@
+"""What a bundle is made of: files, links and directories, their places and reasons. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+
+class BundlePath(str):
+    """An absolute path within the bundle. It never leaves it: ``..`` at the root is the root."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> BundlePath:
+        """Take a path with or without a leading slash, as seen from the bundle's root."""
+        return super().__new__(cls, posixpath.normpath("/" + text.lstrip("/")))
+
+    @property
+    def parent(self) -> BundlePath:
+        """The directory it lies in; of the root, the root."""
+        return str.__new__(BundlePath, self.rpartition("/")[0] or "/")
+
+    def parents(self) -> Iterator[BundlePath]:
+        """Go up from the directory it lies in, the root left out."""
+        parent = self.parent
+        while parent != "/":
+            yield parent
+            parent = parent.parent
+
+    def target(self, text: str) -> BundlePath:
+        """Return where a link that lies here, with this text, leads."""
+        return BundlePath(text if text.startswith("/") else f"{self.parent}/{text}")
+
+
+class Why(Enum):
+    """Why an entry is in the bundle."""
+
+    INPUT = "input"
+    INTERPRETER = "interpreter of"
+    NEEDED = "needed by"
+    TRACED = "used in the traced run by"
+    INCLUDED = "included by"
+    LINK = "link from"
+    MKDIR = "made by --mkdir"
+    PARENT = "directory of"
+    CACHE = "generated for the loader"
+
+
+class Origin(NamedTuple):
+    """A reason, and the object or pattern it refers to."""
+
+    why: Why
+    of: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.why.value} {self.of}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What is kept of a host file beside its content."""
+
+    mode: int
+    """Permission bits, with set-uid, set-gid and sticky."""
+    uid: int = 0
+    gid: int = 0
+    mtime: int = 0
+    """Nanoseconds since the epoch."""
+    capability: bytes | None = None
+    """The extended attribute ``security.capability`` (capabilities(7))."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A regular file, with the content of ``source`` or one that was made for it."""
+
+    source: str
+    """Where it is on this machine."""
+    identity: tuple[int, int]
+    """Device and inode of the source."""
+    size: int
+    meta: Meta
+    packed: str | None = None
+    """A file that has the content instead: the source packed by upx."""
+    content: bytes | None = None
+    """The content itself, where it was generated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A symbolic link."""
+
+    text: str
+    meta: Meta
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A directory; its time is that of its newest entry unless ``dated``."""
+
+    meta: Meta
+    dated: bool = False
+
+
+Entry = File | Link | Directory
+
+
+class Placed(NamedTuple):
+    """An entry with its place and the reason for it."""
+
+    path: BundlePath
+    entry: Entry
+    origin: Origin
+
+
+class Item(NamedTuple):
+    """An entry of the bundle, with all the reasons for it."""
+
+    entry: Entry
+    origins: tuple[Origin, ...]
+
+    def because(self, *whys: Why) -> bool:
+        """Tell whether one of these is among the reasons."""
+        return any(origin.why in whys for origin in self.origins)
