@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from magicpak import emit, globbing, patterns, verify
 from magicpak.bundle import Bundle, BundlePath, Entry, File, Origin, Placed, Why
 from magicpak.collect import Host
+from magicpak.copying import Progress
+from magicpak.destination import Destination, destination
 from magicpak.elf import Elf, is_elf
 from magicpak.errors import IoError, MalformedExecutable, Unsupported
 from magicpak.loader.identify import Compiler, Identified
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Show = Callable[[int], AbstractContextManager[emit.Progress]]
+Show = Callable[[int], AbstractContextManager[Progress]]
 """Shows the progress of writing that many bytes."""
 
 
@@ -105,7 +107,7 @@ class Run:
 
 
 @contextlib.contextmanager
-def _no_progress(_total: int) -> Iterator[emit.Progress]:
+def _no_progress(_total: int) -> Iterator[Progress]:
     yield lambda _count: None
 
 
@@ -117,7 +119,7 @@ def pack(options: Options, *, show: Show = _no_progress) -> Report:
     _check(options)
     includes = [patterns.include(pattern) for pattern in options.include]
     excludes = [patterns.exclude(pattern) for pattern in options.exclude]
-    target = emit.destination(options.output)
+    target = destination(options.output)
     with contextlib.ExitStack() as stack:
         run = _begin(options, target, stack)
         inputs = [_load(run, path) for path in options.inputs]
@@ -147,7 +149,7 @@ def _check(options: Options) -> None:
             raise Unsupported(f"--test-env {setting} sets nothing; give NAME=VALUE")
 
 
-def _begin(options: Options, target: emit.Destination, stack: contextlib.ExitStack) -> Run:
+def _begin(options: Options, target: Destination, stack: contextlib.ExitStack) -> Run:
     try:
         scratch = tempfile.mkdtemp(prefix="magicpak-")
     except OSError as e:
@@ -181,6 +183,11 @@ def _load(run: Run, path: str) -> Input:
         return Input(path, place, programs, relocated=False)
     name = os.path.basename(path) if install_to.endswith("/") else ""
     chosen = BundlePath(f"{install_to}/{name}")
+    if chosen == "/":
+        raise Unsupported(
+            f"--install-to '{install_to}' is the root of the bundle; name a file, or end a "
+            f"directory with '/'"
+        )
     return Input(path, chosen, programs, relocated=chosen != place)
 
 
@@ -341,21 +348,18 @@ def _verify(run: Run, bundle: Bundle, excluded: Bundle) -> Bundle:
 
 
 def _write(
-    run: Run, inputs: Iterable[Input], bundle: Bundle, target: emit.Destination, show: Show
+    run: Run, inputs: Iterable[Input], bundle: Bundle, target: Destination, show: Show
 ) -> Report:
-    files = {
-        (e.identity, e.packed, e.content): e.size
-        for _, item in bundle
-        if isinstance(e := item.entry, File)
-    }
-    count, size = len(bundle), sum(files.values())
+    files = [item.entry for _, item in bundle if isinstance(item.entry, File)]
+    # A file that lies at several paths is stored once.
+    size = sum({(f.identity, f.packed, f.content): f.size for f in files}.values())
     log.info("write %s", run.options.output)
     with show(size) as progress, emit.staged(bundle, target, progress) as stage:
         if run.options.test:
             stage.rewrite(_test(run, inputs, stage.tree))
         stage.commit()
-    log.info("%d entries, %d bytes written to %s", count, size, run.options.output)
-    return Report(count, size)
+    log.info("%d files, %d bytes written to %s", len(files), size, run.options.output)
+    return Report(len(files), size)
 
 
 def _test(run: Run, inputs: Iterable[Input], tree: str) -> tuple[str, ...]:
