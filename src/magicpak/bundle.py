@@ -44,16 +44,18 @@ LINKS_FOLLOWED = 40
 
 @dataclass(eq=False)
 class PlaceTaken(MagicpakError):
-    """Two inputs would lie at the same path of the bundle."""
+    """An input, and another one or what it needs, would lie at the same path of the bundle."""
 
     path: str
-    first: str
-    second: str
+    first: Origin
+    second: Origin
 
     def __str__(self) -> str:
+        advice = "give the executable another path by --install-to"
+        if self.first.why is self.second.why is Why.INPUT:
+            advice = "end --install-to with '/' to give a directory"
         return (
-            f"Both {self.first} and {self.second} would be {self.path} in the bundle; "
-            f"end --install-to with '/' to give a directory"
+            f"{self.path} of the bundle cannot be both {self.first} and {self.second}; {advice}"
         )
 
 
@@ -108,7 +110,7 @@ class Bundle:
     def add(self, placed: Iterable[Placed]) -> Bundle:
         """Add entries. Where two differ the first one stays, with a warning.
 
-        Raises PlaceTaken when both are inputs.
+        Raises PlaceTaken when an input and another one or what it needs are at the same path.
         """
         items = dict(self._items)
         for path, entry, origin in placed:
@@ -268,10 +270,7 @@ def _differ(known: Entry, entry: Entry) -> bool:
 
 def _report(path: BundlePath, known: Item, entry: Entry, origin: Origin) -> None:
     first = next((o for o in known.origins if o.why is Why.INPUT), None)
-    if first is not None and origin.why is Why.INPUT:
-        raise PlaceTaken(path, first.of, origin.of)
-    source = entry.source if isinstance(entry, File) else "another entry"
-    log.warning(
-        "%s (%s) is not bundled: its place is taken (%s)", source, origin, known.origins[0]
-    )
-    log.debug("at %s", path)
+    if first is not None and origin.why in (Why.INPUT, Why.INTERPRETER, Why.NEEDED):
+        raise PlaceTaken(path, first, origin)
+    kind = {File: "the file", Link: "the link", Directory: "the directory"}[type(entry)]
+    log.warning("%s: %s (%s) gives way (%s)", path, kind, origin, known.origins[0])

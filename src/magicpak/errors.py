@@ -12,10 +12,13 @@ from dataclasses import dataclass
 PACKAGES = {"busybox": "busybox-static", "cc": "gcc libc6-dev", "strace": "strace", "upx": "upx-ucl"}
 """Debian packages that have the programs magicpak runs, by the program's name."""
 
+EMPTY = "''"
+"""How an empty path is shown."""
+
 
 def printable(text: str) -> str:
     """Escape control characters and undecodable bytes, so that a text stays on its line."""
-    return re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", _escape, text)
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", _escape, text)
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -51,7 +54,7 @@ class IoError(MagicpakError):
         return cls(error.errno or 0, error.strerror or str(error), None if name is None else str(name))
 
     def __str__(self) -> str:
-        place = "" if self.path is None else f": {self.path}"
+        place = "" if self.path is None else f": {self.path or EMPTY}"
         return f"IO error: {self.reason} (os error {self.number}){place}"
 
 
@@ -126,7 +129,7 @@ class DestinationInvalid(MagicpakError):
     path: str
 
     def __str__(self) -> str:
-        return f"The destination is invalid: {self.path}: not a directory; name one to be made"
+        return f"The destination is invalid: {self.path or EMPTY}: not a directory; name one to be made"
 
 
 @dataclass(eq=False)
