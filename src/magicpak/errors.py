@@ -9,7 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-PACKAGES = {"busybox": "busybox-static", "cc": "gcc libc6-dev", "strace": "strace", "upx": "upx-ucl"}
+PACKAGES = {
+    "busybox": "busybox-static",
+    "cc": "gcc libc6-dev",
+    "strace": "strace",
+    "upx": "upx-ucl",
+}
 """Debian packages that have the programs magicpak runs, by the program's name."""
 
 EMPTY = "''"
@@ -51,7 +56,8 @@ class IoError(MagicpakError):
         """Translate an OSError; ``path`` where the error itself does not name one."""
         named = error.filename if error.filename is not None else path
         name = named.decode(errors="surrogateescape") if isinstance(named, bytes) else named
-        return cls(error.errno or 0, error.strerror or str(error), None if name is None else str(name))
+        reason = error.strerror or str(error)
+        return cls(error.errno or 0, reason, None if name is None else str(name))
 
     def __str__(self) -> str:
         place = "" if self.path is None else f": {self.path or EMPTY}"
@@ -129,7 +135,8 @@ class DestinationInvalid(MagicpakError):
     path: str
 
     def __str__(self) -> str:
-        return f"The destination is invalid: {self.path or EMPTY}: not a directory; name one to be made"
+        path = self.path or EMPTY
+        return f"The destination is invalid: {path}: not a directory; name one to be made"
 
 
 @dataclass(eq=False)

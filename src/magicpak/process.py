@@ -13,7 +13,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Protocol
+from typing import IO, Protocol, cast
 
 from magicpak.errors import TimedOut, ToolNotFound
 
@@ -181,6 +181,9 @@ class Conversation:
             env=dict(env),
             start_new_session=True,
         )
+        # Popen makes what PIPE asks for.
+        self._stdin = cast("IO[bytes]", self._child.stdin)
+        self._stdout = cast("IO[bytes]", self._child.stdout)
         self._received = bytearray()
 
     def __enter__(self) -> Conversation:
@@ -192,16 +195,14 @@ class Conversation:
 
     def send(self, text: bytes) -> None:
         """Send a text; a program that has ended answers None to what is asked next."""
-        assert self._child.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            self._child.stdin.write(text)
+            self._stdin.write(text)
 
     def receive(self, seconds: float) -> bytes | None:
         """Return the next text without its NUL; None where the program ends, or says nothing."""
-        assert self._child.stdout is not None
         while b"\0" not in self._received:
-            ready, _, _ = select.select([self._child.stdout], [], [], seconds)
-            chunk = os.read(self._child.stdout.fileno(), 65536) if ready else b""
+            ready, _, _ = select.select([self._stdout], [], [], seconds)
+            chunk = os.read(self._stdout.fileno(), 65536) if ready else b""
             if not chunk:
                 return None
             self._received += chunk
@@ -227,16 +228,14 @@ def _drain(pipe: IO[bytes], end: bytearray) -> None:
 
 def kill_session(leader: int) -> None:
     """Kill the process group of a program that leads its session."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def find(name: str, tool: str, option: str) -> str:
     """Find a program by name on PATH, or by path, as execvp(3) does.
 
-    Raises ToolNotFound, which tells the Debian package of ``tool`` and the ``option`` that names it.
+    Raises ToolNotFound, which tells the Debian package of ``tool`` and the ``option`` to name it.
     """
     path = shutil.which(name)
     if path is None:
