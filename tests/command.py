@@ -1,0 +1,79 @@
+"""Run the command as a user does, and look at what it wrote."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+Printed = subprocess.CompletedProcess[str]
+
+
+def magicpak(
+    *args: str | bytes | Path, cwd: Path | None = None, **settings: str
+) -> Printed:
+    """Run the command in ``cwd``, with environment variables set, to its end."""
+    env = {name: value for name, value in os.environ.items() if name != "CC"}
+    return subprocess.run(
+        [sys.executable, "-m", "magicpak", *args],
+        cwd=cwd,
+        env=env | settings,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        timeout=120,
+        check=False,
+    )
+
+
+def failed(run: Printed, status: int = 1) -> str:
+    """Return the one line of a failure, after ``error: ``."""
+    assert run.returncode == status, run.stderr
+    assert run.stdout == ""
+    assert "Traceback" not in run.stderr
+    lines = run.stderr.splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
+    assert len(errors) == 1, run.stderr
+    if status == 1:
+        assert errors[0] == lines[-1]
+    return errors[0].removeprefix("error: ")
+
+
+def done(run: Printed) -> list[str]:
+    """Return the lines on stderr of a run that succeeded."""
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == ""
+    return run.stderr.splitlines()
+
+
+def paths(tree: Path) -> set[str]:
+    """List the files and links below a directory, as paths of the bundle."""
+    return {
+        f"/{path.relative_to(tree)}"
+        for path in tree.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    }
+
+
+def facts(tree: Path) -> dict[str, tuple[object, ...]]:
+    """Describe all below a directory, itself included: type, mode, owner, time, content, links."""
+    described: dict[str, tuple[object, ...]] = {}
+    for path in (tree, *sorted(tree.rglob("*"))):
+        status = path.lstat()
+        content: object = None
+        if path.is_symlink():
+            content = os.readlink(path)
+        elif path.is_file():
+            content = (path.read_bytes(), status.st_nlink)
+        owner = (status.st_uid, status.st_gid)
+        mode, time = stat.filemode(status.st_mode), status.st_mtime_ns
+        described[str(path.relative_to(tree))] = (mode, owner, time, content)
+    return described
+
+
+def listing(directory: Path) -> list[str]:
+    """List a directory, hidden entries too."""
+    return sorted(os.listdir(directory))
