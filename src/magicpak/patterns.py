@@ -101,26 +101,45 @@ def _literal(part: str) -> str | None:
     return None if re.search(r"[*?[]", part) else part
 
 
+ANY = ".*?"
+ANY_DIRECTORIES = "(?:.*?/)??"
+
+
 def _translate(pattern: str) -> str:
     """Write a pattern, or a component of one, as a regular expression."""
-    regex = []
+    regex = ""
+    wild, fixed = "", ""  # a wildcard, and what follows it up to the next one
     position = 0
+    number = 0
     while position < len(pattern):
-        rest = pattern[position:]
-        group = CLASS.match(rest)
-        if group:
-            regex.append(_class(group[1], group[2]))
-            position += len(group[0])
-        elif rest.startswith("**/"):
-            regex.append("(?:.*/)?")
-            position += 3
-        elif rest.startswith("**"):
-            regex.append(".*")
-            position += 2
-        else:
-            regex.append({"*": ".*", "?": "."}.get(rest[0], re.escape(rest[0])))
-            position += 1
-    return "".join(regex)
+        length, wildcard, literal = _token(pattern, position)
+        if wildcard:
+            regex += _first(wild, fixed, number)
+            number += 1
+            wild, fixed = wildcard, ""
+        fixed += literal
+        position += length
+    return regex + wild + fixed
+
+
+def _token(pattern: str, position: int) -> tuple[int, str, str]:
+    """Read what stands at a position: its length, and a wildcard or a regular expression."""
+    group = CLASS.match(pattern, position)
+    if group:
+        return len(group[0]), "", _class(group[1], group[2])
+    if pattern.startswith("**/", position):
+        return 3, ANY_DIRECTORIES, ""
+    if pattern[position] == "*":
+        return 2 if pattern.startswith("**", position) else 1, ANY, ""
+    return 1, "", {"?": "."}.get(pattern[position], re.escape(pattern[position]))
+
+
+def _first(wild: str, fixed: str, number: int) -> str:
+    """Match where it is found first, for good: the next wildcard takes whatever follows.
+
+    Without that, the time to fail grows exponentially with the number of wildcards.
+    """
+    return f"(?=(?P<g{number}>{wild}{fixed}))(?P=g{number})" if wild else fixed
 
 
 def _class(negated: str, body: str) -> str:
