@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
@@ -19,6 +20,8 @@ HYPHENATED = {"--upx-arg", "--dynamic-arg"}
 """Options whose value may begin with a hyphen."""
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PATIENCE = 3.0
+"""Seconds for cleaning up, before a further signal counts."""
 EPILOG = "Full documentation, with Dockerfiles to start from, is in the README."
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -174,10 +177,11 @@ class Interrupted(BaseException):
 def main() -> NoReturn:
     """Run the command, print what went wrong, and exit: 0 done, 1 failed, 2 wrong command line."""
     _occupy_standard_streams()
+    ending = _Ending()
     for number in ENDINGS:
         # One that is ignored stays so: nohup(1), and a shell for what runs in the background.
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _interrupt)
+            signal.signal(number, ending)
     sys.exit(_status())
 
 
@@ -188,11 +192,17 @@ def _occupy_standard_streams() -> None:
     os.close(spare)
 
 
-def _interrupt(number: int, _frame: object) -> NoReturn:
-    """Leave by an exception, and let nothing stop what is done on the way out."""
-    for each in ENDINGS:
-        signal.signal(each, signal.SIG_IGN)
-    raise Interrupted(number)
+class _Ending:
+    """Leaves by an exception, and lets no further signal stop what is done on the way out."""
+
+    def __init__(self) -> None:
+        self._begun = -PATIENCE
+
+    def __call__(self, number: int, _frame: object) -> None:
+        # An exception may get lost, in what Python calls at a fork: it can be raised again.
+        if time.monotonic() - self._begun >= PATIENCE:
+            self._begun = time.monotonic()
+            raise Interrupted(number)
 
 
 def _status() -> int:
