@@ -1,0 +1,96 @@
+"""The library: what the command does, by ``Options`` and ``pack``."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import magicpak as library
+from command import facts, magicpak, paths
+from magicpak import MagicpakError, Options, Report, pack
+
+
+def test_pack_does_what_the_command_does(tmp_path: Path) -> None:
+    options = Options(
+        inputs=("/bin/true", "/bin/false"), output=str(tmp_path / "one"),
+        include=("/etc/pass*",), exclude=("*-",), mkdir=("/tmp",), install_to="/opt/",
+    )  # fmt: skip
+    report = pack(options)
+    magicpak(
+        "-i", "/etc/pass*", "-e", "*-", "--mkdir", "/tmp", "-r", "/opt/",
+        "/bin/true", "/bin/false", tmp_path / "two",
+    )  # fmt: skip
+    assert facts(tmp_path / "one") == facts(tmp_path / "two")
+    files = [p for p in (tmp_path / "one").rglob("*") if p.is_file() and not p.is_symlink()]
+    assert report == Report(len(files), sum(path.stat().st_size for path in files))
+    assert {"/opt/true", "/opt/false", "/etc/passwd"} <= paths(tmp_path / "one")
+
+
+def test_pack_raises_what_the_command_prints(tmp_path: Path) -> None:
+    with pytest.raises(MagicpakError) as raised:
+        pack(Options(inputs=("/no/such/app",), output=str(tmp_path / "out")))
+    assert str(raised.value) == "IO error: No such file or directory (os error 2): /no/such/app"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pack_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pack(Options(("/bin/true",), str(tmp_path / "out"), include=("/nothing*",)))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_pack_can_be_called_again_and_from_a_thread(tmp_path: Path) -> None:
+    code = (
+        "import sys, threading; from magicpak import Options, pack\n"
+        "def one(n): pack(Options(('/bin/true',), f'{sys.argv[1]}/{n}'))\n"
+        "runs = [threading.Thread(target=one, args=(n,)) for n in range(4)]\n"
+        "[run.start() for run in runs]; [run.join() for run in runs]"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True
+    )
+    assert run.stderr == ""
+    assert all("/bin/true" in paths(tmp_path / str(n)) for n in range(4))
+
+
+def test_progress_is_shown_by_what_the_caller_gives(tmp_path: Path) -> None:
+    import contextlib
+    from collections.abc import Callable, Iterator
+
+    counts: list[int] = []
+    totals: list[int] = []
+
+    @contextlib.contextmanager
+    def show(total: int) -> Iterator[Callable[[int], None]]:
+        totals.append(total)
+        yield counts.append
+
+    report = pack(Options(("/bin/true",), str(tmp_path / "out")), show=show)
+    assert totals == [report.size]
+    assert sum(counts) == report.size
+
+
+def test_options_are_a_value() -> None:
+    options = Options(("/bin/true",), "out")
+    assert options == Options(inputs=("/bin/true",), output="out")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        options.output = "other"  # type: ignore[misc]
+
+
+def test_importing_the_package_imports_no_more_than_it_has_to() -> None:
+    heavy = ("click", "rich", "elftools")
+    code = f"import sys, magicpak; print([m for m in {heavy} if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
+
+
+def test_what_the_package_offers_is_there_and_documented() -> None:
+    for name in library.__all__:
+        assert getattr(library, name) is not None
+    assert "MagicpakError" in (inspect.getdoc(pack) or "")
+    with pytest.raises(AttributeError, match="no_such_name"):
+        library.no_such_name  # noqa: B018

@@ -1,0 +1,167 @@
+"""What the user sees: a line for each log record; a bar on a terminal, where copying is slow."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from command import done, magicpak
+from magicpak import console
+from test_emit import SLOW_DISK
+
+
+@pytest.fixture
+def logger() -> Iterator[logging.Logger]:
+    """The logger of the project, as it was before at the end."""
+    logger = logging.getLogger("magicpak")
+    before = (logger.level, logger.propagate, logger.handlers)
+    yield logger
+    logger.level, logger.propagate, logger.handlers = before
+    logger.setLevel(before[0])
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def on_terminal(directory: Path, *command: str | Path) -> tuple[int, str]:
+    """Run a program with a terminal for stderr; return its status and what is shown there."""
+    master, slave = pty.openpty()
+    child = subprocess.Popen(command, cwd=directory, stderr=slave, stdout=subprocess.DEVNULL)
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:  # EIO: nobody has the other end open any more
+            break
+        if not part:
+            break
+        shown += part
+    os.close(master)
+    return child.wait(60), shown.decode(errors="replace")
+
+
+@pytest.mark.parametrize(("level", "shown"), [
+    ("Off", []),
+    ("Error", ["error"]),
+    ("Warn", ["error", "warning"]),
+    ("Info", ["error", "info", "warning"]),
+    ("Debug", ["debug", "error", "info", "warning"]),
+])  # fmt: skip
+def test_a_level_shows_what_is_as_grave_or_graver(
+    logger: logging.Logger, capsys: pytest.CaptureFixture[str], level: str, shown: list[str]
+) -> None:
+    console.set_up(console.Level(level))
+    for log in (logger.debug, logger.info, logger.warning, logger.error):
+        log("text %s", 1)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert sorted(printed.err.splitlines()) == [f"{label}: text 1" for label in shown]
+
+
+def test_a_record_is_one_line_whatever_is_in_it(
+    logger: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    console.set_up(console.Level.INFO)
+    logger.info("a\nb\r\x1b[31m\x9b\udcff %s [bold]", "x" * 300)
+    assert capsys.readouterr().err == (
+        "info: a\\nb\\r\\x1b[31m\\x9b\\xff " + "x" * 300 + " [bold]\n"
+    )
+
+
+def test_labels_are_coloured_only_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    console.print_error("text")
+    assert capsys.readouterr().err == "error: text\n"
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    console.print_error("text")
+    assert terminal.getvalue() == "\x1b[31merror\x1b[0m: text\n"
+
+
+def test_stderr_that_is_closed_or_broken_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    for stderr in (None, Full()):
+        monkeypatch.setattr(sys, "stderr", stderr)
+        console.print_error("text")
+        with console.progress(10) as advance:
+            advance(10)
+
+
+def test_without_a_terminal_there_is_no_bar(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(console, "PATIENCE", 0)
+    with console.progress(10) as advance:
+        advance(5)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_quick_copy_shows_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with console.progress(10) as advance:
+        advance(5)
+        advance(5)
+    assert terminal.getvalue() == ""
+
+
+def test_a_slow_copy_shows_a_bar_on_a_terminal(tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(bytes(50 << 20))
+    command = [sys.executable, "-c", SLOW_DISK, "-i", "big", "/bin/true", "out"]
+    status, shown = on_terminal(tmp_path, *command)
+    assert status == 0
+    assert "copying" in shown
+    assert "MB" in shown
+    assert "\x1b[?25h" in shown  # the cursor is back
+
+
+def test_logs_and_the_bar_share_the_terminal(tmp_path: Path) -> None:
+    for name in ("big", "bigger"):
+        (tmp_path / name).write_bytes(bytes(40 << 20))
+    command = [sys.executable, "-c", SLOW_DISK, "-v", "-i", "big*", "/bin/true", "out"]
+    status, shown = on_terminal(tmp_path, *command)
+    assert status == 0
+    for line in ("/big (included by big*)", "/bigger (included by big*)"):
+        assert shown.count(line) == 1
+    assert shown.rstrip().endswith("bytes written to out")
+
+
+def test_a_quick_run_on_a_terminal_prints_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "magicpak", "/bin/true", "out"]
+    assert on_terminal(tmp_path, *command) == (0, "")
+
+
+def test_verbose_tells_each_stage_and_each_file(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("12345")
+    (tmp_path / "l").symlink_to("f")
+    lines = done(magicpak("-v", "-i", "l", "--mkdir", "/tmp", "/bin/true", "out", cwd=tmp_path))
+    assert all(line.startswith("info: ") for line in lines)
+    for expected in (
+        "load /bin/true", "resolve shared libraries", "include l: 1 match", "write out",
+        "/bin/true (input /bin/true)", "/f (link from /l)", "/l -> f (included by l)",
+    ):  # fmt: skip
+        assert any(line.startswith(f"info: {expected}") for line in lines), expected
+    files = [p for p in (tmp_path / "out").rglob("*") if p.is_file() and not p.is_symlink()]
+    size = sum(path.stat().st_size for path in files)
+    assert lines[-1] == f"info: {len(files)} files, {size} bytes written to out"
+
+
+def test_rich_is_imported_only_for_a_bar() -> None:
+    code = "import sys; from magicpak import cli, console; print('rich' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"
