@@ -6,6 +6,7 @@ never looked at, as the loader does not look at them either: a stripped or packe
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -152,6 +153,8 @@ def _read_stream(stream: BinaryIO, path: str) -> Elf:
     except DAMAGE as e:
         raise MalformedExecutable(path, str(e) or type(e).__name__) from e
     except OSError as e:
+        if e.errno == errno.EINVAL:  # lseek(2) to an offset that no file has
+            raise MalformedExecutable(path, "an offset in it is beyond what files have") from e
         raise IoError.of(e, path) from e
 
 
