@@ -10,6 +10,18 @@ from pathlib import Path
 
 Printed = subprocess.CompletedProcess[str]
 
+SLOW_DISK = """
+import os, time
+from magicpak import cli, copying
+copy_file_range = os.copy_file_range
+def slowly(*args):
+    time.sleep(0.02)
+    return copy_file_range(*args)
+os.copy_file_range, copying.CHUNK = slowly, 1 << 20
+cli.main()
+"""
+"""The command where copying takes 0.02 s per megabyte."""
+
 
 def magicpak(
     *args: str | bytes | Path, cwd: Path | None = None, **settings: str

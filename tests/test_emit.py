@@ -18,24 +18,13 @@ from pathlib import Path
 
 import pytest
 
-from command import Printed, done, facts, failed, listing, magicpak, paths
+from command import SLOW_DISK, Printed, done, facts, failed, listing, magicpak, paths
 from magicpak import Options, cli, copying, destination, emit, pack
 from magicpak.bundle import Bundle, BundlePath, Directory, File, Link, Meta, Origin, Placed, Why
 from magicpak.errors import DestinationInvalid, DestinationNotEmpty, IoError, MagicpakError
 
 ROOT_ONLY = pytest.mark.needs("root")
 NOBODY = 65534
-SLOW_DISK = """
-import os, time
-from magicpak import cli, copying
-copy_file_range = os.copy_file_range
-def slowly(*args):
-    time.sleep(0.02)
-    return copy_file_range(*args)
-os.copy_file_range, copying.CHUNK = slowly, 1 << 20
-cli.main()
-"""
-"""The command where copying takes 0.02 s per megabyte."""
 
 
 def simple(output: str | Path, **options: object) -> None:
