@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from magicpak.entry import (
+    BelowFile,
     BundlePath,
     Directory,
     Entry,
@@ -17,11 +18,12 @@ from magicpak.entry import (
     Meta,
     Origin,
     Placed,
+    PlaceTaken,
     Why,
 )
-from magicpak.errors import MagicpakError
 
 __all__ = [
+    "BelowFile",
     "Bundle",
     "BundlePath",
     "Directory",
@@ -40,39 +42,6 @@ log = logging.getLogger(__name__)
 
 LINKS_FOLLOWED = 40
 """As many as Linux follows (path_resolution(7))."""
-
-
-@dataclass(eq=False)
-class PlaceTaken(MagicpakError):
-    """An input, and another one or what it needs, would lie at the same path of the bundle."""
-
-    path: str
-    first: Origin
-    second: Origin
-
-    def __str__(self) -> str:
-        advice = "give the executable another path by --install-to"
-        if self.first.why is self.second.why is Why.INPUT:
-            advice = "end --install-to with '/' to give a directory"
-        return (
-            f"{self.path} of the bundle cannot be both {self.first} and {self.second}; {advice}"
-        )
-
-
-@dataclass(eq=False)
-class BelowFile(MagicpakError):
-    """An entry would lie below something that is no directory."""
-
-    path: str
-    origin: Origin
-    file: str
-    file_origin: Origin
-
-    def __str__(self) -> str:
-        return (
-            f"{self.path} ({self.origin}) cannot be in the bundle: {self.file} "
-            f"({self.file_origin}) is a file there; give one of them another path"
-        )
 
 
 class Bundle:

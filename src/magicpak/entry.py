@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from magicpak.errors import MagicpakError
+
 
 class BundlePath(str):
     """An absolute path within the bundle. It never leaves it: ``..`` at the root is the root."""
@@ -125,3 +127,36 @@ class Item(NamedTuple):
     def because(self, *whys: Why) -> bool:
         """Tell whether one of these is among the reasons."""
         return any(origin.why in whys for origin in self.origins)
+
+
+@dataclass(eq=False)
+class PlaceTaken(MagicpakError):
+    """An input, and another one or what it needs, would lie at the same path of the bundle."""
+
+    path: str
+    first: Origin
+    second: Origin
+
+    def __str__(self) -> str:
+        advice = "give the executable another path by --install-to"
+        if self.first.why is self.second.why is Why.INPUT:
+            advice = "end --install-to with '/' to give a directory"
+        return (
+            f"{self.path} of the bundle cannot be both {self.first} and {self.second}; {advice}"
+        )
+
+
+@dataclass(eq=False)
+class BelowFile(MagicpakError):
+    """An entry would lie below something that is no directory."""
+
+    path: str
+    origin: Origin
+    file: str
+    file_origin: Origin
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} ({self.origin}) cannot be in the bundle: {self.file} "
+            f"({self.file_origin}) is a file there; give one of them another path"
+        )
