@@ -250,6 +250,18 @@ def test_the_running_kernel_is_never_walked_into(tmp_path: Path) -> None:
     assert not [path for path in paths(out) if path.startswith(("/proc", "/sys"))]
 
 
+@pytest.mark.parametrize("target", ["/proc/self/mounts", "/dev/stdout", "/dev/null", "/sys/none"])
+def test_a_link_to_what_the_kernel_shows_is_bundled_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, target: str
+) -> None:
+    """/etc/mtab and the logs of nginx are such links; in the container they work again."""
+    symlink(tmp_path / "conf" / "link", target)
+    out = bundled(tmp_path, tmp_path / "conf")
+    assert below(out, tmp_path) == {"conf/link"}
+    assert not [path for path in paths(out) if path.startswith(("/proc", "/dev", "/sys"))]
+    assert caplog.text == ""
+
+
 def test_a_file_of_proc_that_is_named_has_its_content(tmp_path: Path) -> None:
     out = bundled(tmp_path, "/proc/version")
     assert (out / "proc" / "version").read_text() == Path("/proc/version").read_text()

@@ -106,6 +106,9 @@ class Host(Sysroot):
             relocated = False
             yield Placed(place, Link(text, self._meta(source, status)), origin)
             source, place, origin = following, place.target(text), Origin(Why.LINK, place)
+            if place.startswith(tuple(f"{pseudo}/" for pseudo in PSEUDO)):
+                log.info("%s (%s) is left to the kernel that runs the bundle", place, origin)
+                return
         log.warning("%s (%s) is skipped: too many levels of symbolic links", source, origin)
 
     def _end(
