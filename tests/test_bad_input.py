@@ -75,10 +75,10 @@ def test_what_is_damaged_can_still_be_included(tmp_path: Path, case: str) -> Non
     lines = done(run)
     assert all(line.startswith("warning: ") for line in lines)
     assert "/bin/true" in paths(tmp_path / "out")
-    if case in ("fifo", "null", "zero", "dangling", "circular"):
+    if case in ("fifo", "dangling", "circular"):
         assert lines
     else:
-        assert (tmp_path / "out" / "f").exists()
+        assert os.path.lexists(tmp_path / "out" / "f")
 
 
 @pytest.mark.needs("cc")
