@@ -6,11 +6,12 @@
 from typing import TYPE_CHECKING
 
 from magicpak.errors import MagicpakError
-from magicpak.version import VERSION as __version__
+from magicpak.version import VERSION
 
 if TYPE_CHECKING:
     from magicpak.pipeline import Options, Report, pack
 
+__version__ = VERSION
 __all__ = ["MagicpakError", "Options", "Report", "__version__", "pack"]
 
 
