@@ -8,27 +8,17 @@ made in the new process' own mount namespace, so that no other process ever sees
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
-import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
-log = logging.getLogger(__name__)
+from magicpak import kernel
 
-CLONE_NEWNS = 0x20000
-CLONE_NEWUSER = 0x10000000
-CLONE_NEWPID = 0x20000000
-MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
-MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
-PR_SET_PDEATHSIG = 1
-PR_SET_DUMPABLE = 4
-PR_SET_CHILD_SUBREAPER = 36
-PR_GET_CHILD_SUBREAPER = 37
+log = logging.getLogger(__name__)
 
 UNAVAILABLE = 125
 """Exit status when the jail cannot be entered."""
@@ -37,16 +27,6 @@ DESCRIPTORS = 65536
 
 ROUNDS = 500
 """How often processes are looked for: those found may have started others."""
-
-# Loaded before any fork, because loading takes locks.
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.mount.argtypes = (
-    ctypes.c_char_p,
-    ctypes.c_char_p,
-    ctypes.c_char_p,
-    ctypes.c_ulong,
-    ctypes.c_char_p,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +60,7 @@ def entrance(room: Room, report: int, *, chroot: bool = True) -> Callable[[], No
                 _watch(worker)
             # A command that kills its process group must not hit the one who waits for it.
             os.setsid()
-            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
             _furnish(room, mounts)
             os.umask(0o022)
             if chroot:
@@ -97,25 +77,25 @@ def _isolate() -> tuple[bool, bool]:
     """Get namespaces; tell whether mounts can be made, and whether processes are numbered anew."""
     user, group = os.geteuid(), os.getegid()
     try:
-        _call("unshare", CLONE_NEWNS)
+        kernel.unshare(kernel.CLONE_NEWNS)
     except OSError:
         if _may_chroot():
             # For root this is nearer to a container than a user namespace, in which it could not
             # become any other user.
             return False, False
-        _call("unshare", CLONE_NEWUSER | CLONE_NEWNS)
+        kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS)
         # Of a process that has changed its user, /proc/self belongs to root (proc(5)).
-        _libc.prctl(PR_SET_DUMPABLE, 1)
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
         _write("/proc/self/setgroups", "deny")
         _write("/proc/self/uid_map", f"0 {user} 1")
         _write("/proc/self/gid_map", f"0 {group} 1")
     try:
-        _mount(None, "/", None, MS_REC | MS_PRIVATE)
+        kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     except OSError:
         # A mount would be seen by others.
         return False, False
     try:
-        _call("unshare", CLONE_NEWPID)
+        kernel.unshare(kernel.CLONE_NEWPID)
     except OSError:
         return True, False
     return True, True
@@ -133,7 +113,7 @@ def _start_init() -> None:
     """Start the first process of a pid namespace: it reaps, and its end kills all the others."""
     if os.fork():
         return
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -146,12 +126,13 @@ def _watch(worker: int) -> NoReturn:
     """Wait for the process in the jail, kill what it left behind, and end as it ended."""
     # The caller waits for the end of its pipes.
     os.closerange(0, DESCRIPTORS)
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     status = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
     _kill_descendants(frozenset())
     if status < 0:
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        # The core dump, where one is wanted, is the program's.
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
         with contextlib.suppress(OSError, ValueError):
             signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
@@ -162,8 +143,8 @@ def _furnish(room: Room, mounts: bool) -> None:
     """Give the jail its /proc, and the devices that could not be made."""
     # In a container that hides parts of /proc, only what is there already may be mounted.
     if not mounts or not (
-        _mounted("proc", room.proc, MS_NOSUID | MS_NODEV | MS_NOEXEC, "proc")
-        or _mounted("/proc", room.proc, MS_BIND | MS_REC)
+        _mounted("proc", room.proc, kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC, "proc")
+        or _mounted("/proc", room.proc, kernel.MS_BIND | kernel.MS_REC)
     ):
         # upx-packed programs open it, and the loader takes $ORIGIN from it. It is wrong for every
         # program but this one; nothing at all would be wrong for this one too.
@@ -172,7 +153,7 @@ def _furnish(room: Room, mounts: bool) -> None:
         if not os.path.lexists(link):
             os.symlink(room.executable, link)
     for device, place in room.devices:
-        if mounts and _mounted(device, place, MS_BIND):
+        if mounts and _mounted(device, place, kernel.MS_BIND):
             continue
         # An empty file reads like /dev/null, and like no other device.
         if os.path.basename(place) != "null":
@@ -181,21 +162,10 @@ def _furnish(room: Room, mounts: bool) -> None:
 
 def _mounted(source: str, target: str, flags: int, kind: str | None = None) -> bool:
     try:
-        _mount(source, target, kind, flags)
+        kernel.mount(source, target, kind, flags)
     except OSError:
         return False
     return True
-
-
-def _mount(source: str | None, target: str, kind: str | None, flags: int) -> None:
-    names = (None if name is None else os.fsencode(name) for name in (source, target, kind))
-    _call("mount", *names, flags, None)
-
-
-def _call(name: str, *arguments: bytes | int | None) -> None:
-    if getattr(_libc, name)(*arguments) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), name)
 
 
 def _write(path: str, text: str) -> None:
@@ -213,14 +183,13 @@ def adopting() -> Iterator[None]:
     A daemon in the jail may have another user, session and root, but it cannot leave this tree.
     """
     before = _descendants(frozenset())
-    was = ctypes.c_int()
-    _libc.prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(was))
-    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    was = kernel.prctl(kernel.PR_GET_CHILD_SUBREAPER)
+    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     try:
         yield
     finally:
         _kill_descendants(before)
-        _libc.prctl(PR_SET_CHILD_SUBREAPER, was.value)
+        kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, was)
 
 
 def _kill_descendants(spared: frozenset[int]) -> None:

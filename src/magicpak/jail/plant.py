@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import logging
@@ -16,14 +15,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from magicpak import kernel
 from magicpak.errors import IoError
 
 log = logging.getLogger(__name__)
 
 FICLONE = 0x40049409
 """ioctl_ficlone(2): share the extents of a file, copying on write."""
-
-MNT_DETACH = 2
 
 LINKS_FOLLOWED = 40
 
@@ -206,7 +204,8 @@ def remove(path: str) -> None:
     """Remove a directory whatever its modes, never through a link or into another file system."""
     # Mounts are made in a namespace that is gone. Should one be here, its files are not ours.
     for point in mount_points(path):
-        ctypes.CDLL(None).umount2(os.fsencode(point), MNT_DETACH)
+        with contextlib.suppress(OSError):
+            kernel.umount2(point, kernel.MNT_DETACH)
     device = os.lstat(path).st_dev
     for here, directories, _ in os.walk(path):
         for name in list(directories):

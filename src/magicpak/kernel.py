@@ -1,0 +1,95 @@
+"""Call the kernel where Python has no function for it; an OSError names the call that failed.
+
+The single file has these calls built in, from C; elsewhere ctypes makes them.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NoReturn
+
+CLONE_NEWNS = 0x20000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
+MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
+MNT_DETACH = 2
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_CHILD_SUBREAPER = 36
+PR_GET_CHILD_SUBREAPER = 37
+
+
+class _ByCtypes:
+    """The calls as the single file has them built in."""
+
+    def __init__(self) -> None:
+        """Load the C library of this process."""
+        import ctypes  # noqa: PLC0415  the single file has none
+
+        self._ctypes = ctypes
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        text, number = ctypes.c_char_p, ctypes.c_ulong
+        self._libc.mount.argtypes = (text, text, text, number, text)
+        self._libc.prctl.argtypes = (ctypes.c_int, number)
+
+    def prctl(self, option: int, argument: int) -> int:
+        """Call prctl(2); return the answer of an option that asks."""
+        answer = self._ctypes.c_int(0)
+        if option == PR_GET_CHILD_SUBREAPER:
+            argument = self._ctypes.addressof(answer)
+        if self._libc.prctl(option, argument) < 0:
+            self._fail("prctl")
+        return int(answer.value)
+
+    def unshare(self, flags: int) -> None:
+        """Call unshare(2)."""
+        if self._libc.unshare(flags) < 0:
+            self._fail("unshare")
+
+    def mount(self, source: bytes | None, target: bytes, kind: bytes | None, flags: int) -> None:
+        """Call mount(2), without data."""
+        if self._libc.mount(source, target, kind, flags, None) < 0:
+            self._fail("mount")
+
+    def umount2(self, target: bytes, flags: int) -> None:
+        """Call umount2(2)."""
+        if self._libc.umount2(target, flags) < 0:
+            self._fail("umount2")
+
+    def _fail(self, call: str) -> NoReturn:
+        number = self._ctypes.get_errno()
+        raise OSError(number, os.strerror(number), call)
+
+
+def _load() -> Any:
+    try:
+        import _magicpak_kernel  # noqa: PLC0415  only the single file has it
+    except ImportError:
+        return _ByCtypes()
+    return _magicpak_kernel
+
+
+# Loaded before any fork, because loading takes locks.
+_calls = _load()
+
+
+def prctl(option: int, argument: int = 0) -> int:
+    """Set an attribute of this process, or return the one that ``option`` asks for (prctl(2))."""
+    return int(_calls.prctl(option, argument))
+
+
+def unshare(flags: int) -> None:
+    """Give this process namespaces of its own (unshare(2))."""
+    _calls.unshare(flags)
+
+
+def mount(source: str | None, target: str, kind: str | None, flags: int) -> None:
+    """Mount a file system, bind one, or change how one is mounted (mount(2))."""
+    encoded = [None if name is None else os.fsencode(name) for name in (source, target, kind)]
+    _calls.mount(*encoded, flags)
+
+
+def umount2(target: str, flags: int) -> None:
+    """Unmount what is mounted at ``target`` (umount2(2))."""
+    _calls.umount2(os.fsencode(target), flags)
