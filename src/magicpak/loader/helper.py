@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 import tempfile
 from dataclasses import dataclass
+from typing import Any
 
 from magicpak import process
 from magicpak.errors import HelperFailed, one_line
 
 log = logging.getLogger(__name__)
 
-SOURCE = os.path.join(os.path.dirname(__file__), "helper.c")
 TOKENS = "$ORIGIN:$ORIGIN/$LIB:$ORIGIN/$PLATFORM"
 """The helper's RUNPATH. Its own directory comes first, because a search path of which no directory
 exists is dropped by the loader, and would not be told."""
@@ -59,7 +60,8 @@ class Helper:
         program = os.path.join(tempfile.mkdtemp(prefix="helper-", dir=self._scratch), "helper")
         linking = ("--enable-new-dtags", f"--dynamic-linker={self._interpreter}", "-rpath", TOKENS)
         flags = (f"-Wl,{flag}" for flag in linking)
-        compilation = process.run((self._compiler, "-o", program, SOURCE, *flags, "-ldl"))
+        command = (self._compiler, "-o", program, "-x", "c", "-", *flags, "-ldl")
+        compilation = process.run(command, stdin=_source())
         if compilation.status != 0:
             raise HelperFailed(one_line(compilation.stderr))
         return program
@@ -92,3 +94,10 @@ class Helper:
         answer = self._started.receive(ANSWER_SECONDS)
         log.debug("dlopen of %s: %s", name, answer)
         return os.fsdecode(answer) if answer else None
+
+
+def _source() -> bytes:
+    """Read the C source from beside this module, wherever that was loaded from: also an archive."""
+    module: Any = sys.modules[__name__]
+    path = os.path.join(os.path.dirname(module.__file__), "helper.c")
+    return bytes(module.__spec__.loader.get_data(path))
