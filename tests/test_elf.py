@@ -241,3 +241,33 @@ def test_versions_that_lead_in_circles_are_refused_soon(tmp_path: Path) -> None:
     with pytest.raises(MalformedExecutable, match="in circles"):
         elf.read(str(path))
     assert time.perf_counter() - start < 5
+
+
+@pytest.mark.needs("cc", "objcopy")
+@pytest.mark.parametrize("flags", ["noload,readonly", "alloc,readonly,data"])
+def test_dlopen_notes_are_read_in_a_section_that_no_segment_maps(
+    tmp_path: Path, compile_c: Callable[..., Path], flags: str
+) -> None:
+    text = b'[{"soname":["liba.so.1","liba.so.2"],"feature":"a","priority":"required"}]\0'
+    note = struct.pack("<III", 4, len(text), 0x407C0C0A) + b"FDO\0" + text
+    (tmp_path / "note").write_bytes(note)
+    path = compile_c("program", "int main(void) { return 0; }")
+    subprocess.run(
+        ["objcopy", "--add-section", f".note.dlopen={tmp_path}/note", "--set-section-flags",
+         f".note.dlopen={flags}", path],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    assert elf.read(str(path)).dlopens == (
+        elf.DlopenNote(("liba.so.1", "liba.so.2"), "a", "required"),
+    )
+
+
+@pytest.mark.parametrize("at", [40, 58, 60, 62])
+def test_damaged_section_headers_stop_nothing(tmp_path: Path, at: int) -> None:
+    data = bytearray(bytes(Made([("needed", "a")])))
+    data[40:48] = (64).to_bytes(8, "little")  # e_shoff: anything but section headers
+    data[58:64] = struct.pack("<HHH", 64, 2, 1)
+    data[at : at + 2] = b"\xff\xff"
+    path = tmp_path / "damaged"
+    path.write_bytes(data + bytes(range(255, 127, -1)))
+    assert elf.read(str(path)).needed == ("a",)

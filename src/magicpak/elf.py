@@ -1,13 +1,13 @@
 """Read what one ELF file says about itself: only headers, dynamic section and notes.
 
 The format is that of the System V ABI (gabi, chapters 4 and 5) and elf(5). Section headers are
-never looked at, as the loader does not look at them either: a stripped or packed file has none.
+not looked at, but for notes that are for tools like this one, as the loader does not look at them
+either: a stripped or packed file has none.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import os
 import stat
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 DAMAGE = (ELFError, UnicodeDecodeError, OverflowError, AssertionError, ValueError)
 """What pyelftools and the stream below it raise on a damaged file."""
 
+SMALLEST = 52
+"""Bytes of the header of the smaller class, with nothing after it."""
 DF_1_NODEFLIB = 0x800
 DF_1_PIE = 0x8000000
 EF_RISCV_FLOAT_ABI = 6
@@ -37,6 +39,7 @@ MOST_NOTES = 1 << 20
 PATH_MAX = 4096
 
 NOTE_DLOPEN = (b"FDO\0", 0x407C0C0A)
+UNWINDING = (b"pthread_exit", b"pthread_cancel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class Elf:
     audit: tuple[str, ...] = ()
     """DT_AUDIT and DT_DEPAUDIT, each a list with colons."""
     cancels: bool = False
-    """It names pthread_exit(3) or pthread_cancel(3), for which glibc loads libgcc_s by name."""
+    """It names a function of UNWINDING, for which glibc loads libgcc_s by name."""
     dlopens: tuple[DlopenNote, ...] = ()
     versions: Versions = Versions()
 
@@ -208,9 +211,7 @@ class _Image:
             filters=self._names("DT_FILTER"),
             auxiliary=self._names("DT_AUXILIARY"),
             audit=self._names("DT_AUDIT") + self._names("DT_DEPAUDIT"),
-            cancels=any(
-                b"\0" + name in self._strings for name in (b"pthread_exit\0", b"pthread_cancel\0")
-            ),
+            cancels=any(b"\0%b\0" % name in self._strings for name in UNWINDING),
             dlopens=tuple(self._dlopen_notes()),
             versions=Versions(frozenset(self._versions_defined()), tuple(self._versions_needed())),
         )
@@ -311,11 +312,33 @@ class _Image:
             offset += entry[link]
 
     def _dlopen_notes(self) -> Iterator[DlopenNote]:
-        for segment in self._segments:
-            if segment["p_type"] == "PT_NOTE":
-                notes = self._bytes(segment["p_offset"], min(segment["p_filesz"], MOST_NOTES))
-                for description in _notes(notes, self._abi.little_endian, NOTE_DLOPEN):
-                    yield from _dlopen_entries(description)
+        segments = [s for s in self._segments if s["p_type"] == "PT_NOTE"]
+        places = [(segment["p_offset"], segment["p_filesz"]) for segment in segments]
+        for offset, size in places + self._dlopen_section():
+            notes = self._bytes(offset, min(size, MOST_NOTES))
+            for description in _notes(notes, self._abi.little_endian, NOTE_DLOPEN):
+                yield from _dlopen_entries(description)
+
+    def _dlopen_section(self) -> list[tuple[int, int]]:
+        """Find a section of such notes in no segment: objcopy(1) adds it so, for tools alone."""
+        header, struct = self._header, self._structs.Elf_Shdr
+        count, names_at = header["e_shnum"], header["e_shstrndx"]
+        start, size = header["e_shoff"], struct.sizeof()
+        if names_at >= count or header["e_shentsize"] != size or start + count * size > self._size:
+            return []  # stripped of them, or damaged: the loader does not mind
+        names = struct_parse(struct, self._stream, start + names_at * size)
+        if names["sh_offset"] > self._size:
+            return []
+        strings = self._bytes(names["sh_offset"], min(names["sh_size"], MOST_NOTES))
+        name = strings.find(b"\0.note.dlopen\0") + 1
+        sections = (struct_parse(struct, self._stream, start + n * size) for n in range(count))
+        return [
+            (section["sh_offset"], section["sh_size"])
+            for section in (sections if name else ())
+            if section["sh_name"] == name
+            and section["sh_addr"] == 0
+            and section["sh_offset"] <= self._size
+        ]
 
 
 def _notes(data: bytes, little_endian: bool, wanted: tuple[bytes, int]) -> Iterator[bytes]:
@@ -335,6 +358,8 @@ def _notes(data: bytes, little_endian: bool, wanted: tuple[bytes, int]) -> Itera
 
 def _dlopen_entries(description: bytes) -> Iterator[DlopenNote]:
     """Read the JSON array of a ``.note.dlopen``; one that is not well formed is worth a warning."""
+    import json  # noqa: PLC0415  few files have such a note
+
     try:
         for entry in json.loads(description.rstrip(b"\0")):
             sonames = entry["soname"]
