@@ -322,6 +322,45 @@ def test_nodeflib_is_mended_where_the_cache_may_be_used(tmp_path: Path, out: Pat
 
 
 @needs_root
+@pytest.mark.parametrize(
+    "source",
+    [
+        "#include <threads.h>\nint f(void *p) { (void) p; thrd_exit(7); }"
+        "int main(void) { thrd_t t; int r; thrd_create(&t, f, 0); thrd_join(t, &r); return r; }",
+        "#include <execinfo.h>\n"
+        "int main(void) { void *a[9]; return backtrace(a, 9) > 0 ? 7 : 1; }",
+        "#include <pthread.h>\n#include <unistd.h>\nvoid *f(void *p) { pause(); return p; }"
+        "int main(void) { pthread_t t; void *r; pthread_create(&t, 0, f, 0); pthread_cancel(t);"
+        "pthread_join(t, &r); return r == PTHREAD_CANCELED ? 7 : 1; }",
+    ],
+    ids=["thrd_exit", "backtrace", "pthread_cancel"],
+)
+def test_what_unwinds_its_stack_finds_libgcc(
+    out: Path, compile_c: Compile, source: str
+) -> None:
+    program = compile_c("program", source, "-pthread")
+    assert bundled(out, program) == ""
+    assert start(out, program).returncode == 7
+
+
+@needs_root
+def test_what_is_missing_is_told_once_although_the_search_is_replayed(
+    out: Path, compile_c: Compile
+) -> None:
+    json = '[{\\"soname\\":[\\"libnone.so.1\\"],\\"priority\\":\\"required\\"}]'
+    source = (
+        '__attribute__((used, section(".note.dlopen"), aligned(4))) static const struct '
+        f'{{ unsigned n, d, t; char o[4], j[sizeof "{json}"]; }} note = '
+        f'{{ 4, sizeof "{json}", 0x407c0c0a, "FDO", "{json}" }};'
+    )
+    program = compile_c("program", source + "int main(void) { return 7; }", "-Wl,-rpath,$ORIGIN")
+    assert bundled(out, program).splitlines() == [
+        f"warning: dlopen note of {program} requires libnone.so.1: not found"
+    ]
+    assert start(out, program).returncode == 7
+
+
+@needs_root
 def test_a_missing_symbol_version_is_a_warning(
     tmp_path: Path, out: Path, compile_c: Compile
 ) -> None:

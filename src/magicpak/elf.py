@@ -39,7 +39,7 @@ MOST_NOTES = 1 << 20
 PATH_MAX = 4096
 
 NOTE_DLOPEN = (b"FDO\0", 0x407C0C0A)
-UNWINDING = (b"pthread_exit", b"pthread_cancel")
+UNWINDING = (b"pthread_exit", b"pthread_cancel", b"thrd_exit", b"backtrace")
 
 
 @dataclass(frozen=True, slots=True)
