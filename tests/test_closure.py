@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -311,8 +313,28 @@ def dlopen_note(text: str) -> bytes:
     )
 
 
-@pytest.mark.parametrize("name", ["pthread_exit", "pthread_cancel"])
-def test_a_program_that_ends_threads_brings_libgcc(tmp_path: Path, name: str) -> None:
+def test_what_is_worth_telling_is_told_once_and_by_value(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    note = dlopen_note('[{"soname":["libnone.so"],"priority":"required"}]')
+    library(tmp_path / "ld.so")
+    library(tmp_path / "lib" / "glibc-hwcaps" / "v9" / "liba.so")
+    Made([("needed", "liba.so")], "/ld.so", notes=note).write(tmp_path / "exe")
+    loader, host = replace(GLIBC, hwcaps=("v9",)), Host(str(tmp_path))
+    with caplog.at_level("DEBUG"):
+        found = closure(host.read("/exe"), "/exe", loader, host, Environment())
+    assert [text for level, text in found.notices if level == logging.WARNING] == [
+        "dlopen note of /exe requires libnone.so: not found",
+        "/lib/glibc-hwcaps/v9/liba.so has no plain variant beside it, for older processors",
+    ]
+    assert not caplog.records
+
+
+UNWINDING = ["pthread_exit", "pthread_cancel", "thrd_exit", "backtrace"]
+
+
+@pytest.mark.parametrize("name", UNWINDING)
+def test_a_program_that_unwinds_its_stack_brings_libgcc(tmp_path: Path, name: str) -> None:
     library(tmp_path / "ld.so")
     library(tmp_path / "lib" / "libgcc_s.so.1")
     Made(interpreter="/ld.so", strings=(name,)).write(tmp_path / "exe")

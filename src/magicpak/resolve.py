@@ -87,6 +87,8 @@ class Resolver:
         found_by = os.path.join(self.environment.directory, path)
         place = self.host.real(path) if elf.runs else found_by
         found = closure(elf, place, loader, self.host, self.environment, ask=ask)
+        for level, text in found.notices:
+            log.log(level, "%s", text)
         for failure in found.failures:
             if elf.runs:
                 raise failure

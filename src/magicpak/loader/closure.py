@@ -11,7 +11,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from magicpak.elf import DF_1_PIE, Elf
 from magicpak.errors import LookupFailed, LookupRefused, MalformedExecutable
@@ -25,8 +25,6 @@ from magicpak.loader.search import (
     expand,
     places,
 )
-
-log = logging.getLogger(__name__)
 
 LIBGCC = "libgcc_s.so.1"
 MUSL_OWN = ("libc.", "libpthread.", "librt.", "libm.", "libdl.", "libutil.", "libxnet.")
@@ -60,6 +58,14 @@ class Library:
     """Loaded later, by dlopen(3): the program starts without it."""
 
 
+class Notice(NamedTuple):
+    """Something worth telling the user."""
+
+    level: int
+    """As in logging."""
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Closure:
     """All that one executable loads, in the loader's order, and what it does not find."""
@@ -68,6 +74,7 @@ class Closure:
     failures: tuple[LookupFailed | LookupRefused, ...] = ()
     baseline: tuple[Library, ...] = ()
     """What it loads instead on the oldest processor, which has no use for glibc-hwcaps."""
+    notices: tuple[Notice, ...] = ()
 
 
 def closure(
@@ -89,13 +96,13 @@ def closure(
     baseline: tuple[Library, ...] = ()
     if variants:
         older = _Walk(loader.plain, view, environment, ask).through(executable, path)
-        baseline = _baseline(variants, walk.libraries, older)
-    return Closure(tuple(walk.libraries), tuple(walk.failures), baseline)
+        baseline = _baseline(variants, walk, older)
+    return Closure(
+        tuple(walk.libraries), tuple(walk.failures), baseline, tuple(dict.fromkeys(walk.notices))
+    )
 
 
-def _baseline(
-    variants: Iterable[Library], libraries: Iterable[Library], older: _Walk
-) -> tuple[Library, ...]:
+def _baseline(variants: Iterable[Library], walk: _Walk, older: _Walk) -> tuple[Library, ...]:
     """Return what an older processor loads instead, where all of that is there.
 
     Only plain files beside their variants count: one from elsewhere would be found in the bundle
@@ -104,11 +111,11 @@ def _baseline(
     plain = {library.path for library in older.libraries}
     for library in variants:
         if re.sub("/glibc-hwcaps/[^/]+", "", library.path) not in plain:
-            log.warning("%s has no plain variant beside it, for older processors", library.path)
+            walk.warn(f"{library.path} has no plain variant beside it, for older processors")
             return ()
     for failure in older.failures:
-        log.warning("on a processor that has no use for glibc-hwcaps: %s", failure)
-    known = {(library.name, library.path) for library in libraries}
+        walk.warn(f"on a processor that has no use for glibc-hwcaps: {failure}")
+    known = {(library.name, library.path) for library in walk.libraries}
     return tuple(lib for lib in older.libraries if (lib.name, lib.path) not in known)
 
 
@@ -123,7 +130,16 @@ class _Walk:
     by_name: dict[str, Loaded] = field(default_factory=dict)
     by_identity: dict[tuple[int, int], Loaded] = field(default_factory=dict)
     queue: deque[Loaded] = field(default_factory=deque)
+    notices: list[Notice] = field(default_factory=list)
     optional: bool = False
+
+    def warn(self, text: str) -> None:
+        """Have it told by default."""
+        self.notices.append(Notice(logging.WARNING, text))
+
+    def inform(self, text: str) -> None:
+        """Have it told to those who want to know more."""
+        self.notices.append(Notice(logging.INFO, text))
 
     def through(self, executable: Elf, path: str) -> _Walk:
         """Go all the way."""
@@ -186,7 +202,7 @@ class _Walk:
             for loaded in new:
                 asked.add(loaded)
                 if self._cancels(loaded):
-                    self._add_optional((LIBGCC,), loaded, f"pthread_exit(3) in {loaded.path}")
+                    self._add_optional((LIBGCC,), loaded, f"unwinding of threads in {loaded.path}")
                 for note in loaded.elf.dlopens:
                     self._note(note.sonames, note.feature, note.priority, loaded)
             self._run()
@@ -198,31 +214,31 @@ class _Walk:
     def _note(self, sonames: tuple[str, ...], feature: str, priority: str, needer: Loaded) -> None:
         reason = f"dlopen note of {needer.path}" + (f" ({feature})" if feature else "")
         if priority == "suggested":
-            log.info("%s suggests %s: not bundled", reason, " or ".join(sonames))
+            self.inform(f"{reason} suggests {' or '.join(sonames)}: not bundled")
         elif not self._add_optional(sonames, needer, reason) and priority == "required":
-            log.warning("%s requires %s: not found", reason, " or ".join(sonames))
+            self.warn(f"{reason} requires {' or '.join(sonames)}: not found")
 
     def _add_optional(self, names: tuple[str, ...], needer: Loaded, reason: str) -> bool:
         """Load the first of the names that is there, as dlopen(3) by ``needer`` would."""
         self.optional = True
         found = any(self._try(name, needer) for name in names)
         if not found:
-            log.info("%s: %s is not here", reason, " or ".join(names))
+            self.inform(f"{reason}: {' or '.join(names)} is not here")
         return found
 
     def _preload(self, name: str, root: Loaded) -> None:
         """Load what LD_PRELOAD or /etc/ld.so.preload names; the loader goes on without it."""
         if not self._try(name, root):
-            log.warning("%s cannot be preloaded and is left aside", name)
+            self.warn(f"{name} cannot be preloaded and is left aside")
         elif name not in self.loader.preload:
-            log.info("%s is preloaded here: in the image, LD_PRELOAD has to name it again", name)
+            self.inform(f"{name} is preloaded here: in the image, LD_PRELOAD has to name it again")
 
     def _try(self, text: str, needer: Loaded) -> bool:
         """Load what may as well be missing."""
         try:
             return self._load(expand(text, needer.origin, self.loader), needer)
         except LookupRefused as e:
-            log.info("%s", e)
+            self.inform(str(e))
             return False
 
     def _need(self, text: str, needer: Loaded) -> None:
@@ -239,7 +255,7 @@ class _Walk:
 
     def _fail(self, failure: LookupFailed | LookupRefused) -> None:
         if self.optional:
-            log.warning("%s (loaded later, by dlopen)", failure)
+            self.warn(f"{failure} (loaded later, by dlopen)")
         else:
             self.failures.append(failure)
 
