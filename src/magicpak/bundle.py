@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import cached_property
 
 from magicpak.entry import (
@@ -56,8 +55,11 @@ class Bundle:
 
     def __iter__(self) -> Iterator[tuple[BundlePath, Item]]:
         """Go through the entries in the order of their paths, a directory before what it holds."""
-        for path in sorted(self._items, key=lambda path: path.split("/")):
-            yield path, self._items[path]
+        return iter(self._ordered)
+
+    @cached_property
+    def _ordered(self) -> list[tuple[BundlePath, Item]]:
+        return sorted(self._items.items(), key=lambda pair: pair[0].split("/"))
 
     def get(self, path: BundlePath) -> Item | None:
         """Return what lies at exactly this path."""
@@ -126,15 +128,16 @@ class Bundle:
             gone |= orphans
             grown = bool(orphans)
         kept = {path: item for path, item in self._items.items() if path not in gone}
-        _refuse_below_files(kept)
-        return Bundle(kept), Bundle({path: self._items[path] for path in gone})
+        stays = Bundle(kept) if gone else self
+        stays.refuse_below_files()
+        return stays, Bundle({path: self._items[path] for path in gone})
 
     def settled(self) -> Bundle:
         """Move what would lie below a link to where the link leads, as the file system does."""
         links = {path for path, item in self._items.items() if isinstance(item.entry, Link)}
-        below = [path for path in self._items if not links.isdisjoint(path.parents())]
-        if not below:
+        if links.isdisjoint(self.directories):
             return self
+        below = [path for path in self._items if not links.isdisjoint(path.parents())]
         lower = set(below)
         settled = Bundle({path: self._items[path] for path in self._items if path not in lower})
         moved = []
@@ -209,24 +212,25 @@ class Bundle:
         """
         newest: dict[BundlePath, int] = {}
         timed: dict[BundlePath, Item] = {}
-        for path, item in sorted(self._items.items(), reverse=True):
+        for path, item in reversed(self._ordered):
             time = item.entry.meta.mtime
             if isinstance(item.entry, Directory) and not item.entry.dated:
                 time = newest.get(path, 0)
             if latest is not None:
                 time = min(time, latest)
             newest[path.parent] = max(time, newest.get(path.parent, 0))
-            meta = replace(item.entry.meta, mtime=time)
-            timed[path] = Item(replace(item.entry, meta=meta), item.origins)
+            timed[path] = item if time == item.entry.meta.mtime else item.dated(time)
         return Bundle(timed)
 
-
-def _refuse_below_files(items: Mapping[BundlePath, Item]) -> None:
-    files = {path for path, item in items.items() if isinstance(item.entry, File)}
-    for path, item in items.items():
-        above = next((parent for parent in path.parents() if parent in files), None)
-        if above is not None:
-            raise BelowFile(path, item.origins[0], above, items[above].origins[0])
+    def refuse_below_files(self) -> None:
+        """Raise BelowFile where something would lie below a file."""
+        files = {path for path, item in self._items.items() if isinstance(item.entry, File)}
+        if files.isdisjoint(self.directories):
+            return
+        for path, item in self._items.items():
+            above = next((parent for parent in path.parents() if parent in files), None)
+            if above is not None:
+                raise BelowFile(path, item.origins[0], above, self._items[above].origins[0])
 
 
 def _differ(known: Entry, entry: Entry) -> bool:

@@ -43,6 +43,7 @@ class Host(Sysroot):
         """
         super().__init__(sysroot)
         self._hidden = frozenset(hidden)
+        self._cwd = os.getcwd()
         self._elves: dict[tuple[int, int], Elf] = {}
 
     def read(self, path: str) -> Elf:
@@ -130,7 +131,9 @@ class Host(Sysroot):
 
     def _entry(self, source: str, status: os.stat_result) -> Entry | None:
         if stat.S_ISREG(status.st_mode):
-            location = os.path.join(os.getcwd(), self.locate(source))
+            location = self.locate(source)
+            if not location.startswith("/"):
+                location = f"{self._cwd}/{location}"
             identity = (status.st_dev, status.st_ino)
             return File(location, identity, status.st_size, self._meta(source, status))
         if stat.S_ISDIR(status.st_mode):

@@ -32,18 +32,25 @@ class Stage:
         self._target = target
         self._progress = progress
         self._privileged = os.geteuid() == 0
+        self._owner: tuple[int, int] | None = None
+        """Who owns what is made here, without a change of owner."""
         self._unkept: set[str] = set()
+        self._path = ""
+        """What is being written, for errors."""
 
     def write(self) -> None:
         """Write every entry of the bundle. Raises IoError."""
         written: dict[tuple[object, ...], str] = {}
-        with self._told(""):
+        listed = log.isEnabledFor(logging.INFO)
+        with self._told():
             os.mkdir(self.tree, 0o700)
-        for path, item in self._bundle:
-            with self._told(path):
+            status = os.lstat(self.tree)
+            self._owner = (status.st_uid, status.st_gid)
+            for path, item in self._bundle:
+                self._path = path
                 self._write_entry(path, item.entry, written)
-            if not isinstance(item.entry, Directory):
-                log.info("%s", _line(path, item))
+                if listed and not isinstance(item.entry, Directory):
+                    log.info("%s", _line(path, item))
         self._keep_directories()
         for what in sorted(self._unkept):
             log.warning("%s could not be kept: this user may not set it here", what)
@@ -52,8 +59,9 @@ class Stage:
         """Write files once more, which a test has altered. Raises IoError."""
         altered = [(path, item) for path in paths if (item := self._bundle.get(BundlePath(path)))]
         written: dict[tuple[object, ...], str] = {}
-        for path, item in altered:
-            with self._told(path):
+        with self._told():
+            for path, item in altered:
+                self._path = path
                 os.chmod(os.path.dirname(self._at(path)), 0o700)
                 os.unlink(self._at(path))
                 self._write_entry(path, item.entry, written)
@@ -63,7 +71,7 @@ class Stage:
     def commit(self) -> None:
         """Move the bundle to OUTPUT. Raises IoError, DestinationNotEmpty."""
         target = self._target
-        with self._told(""):
+        with self._told():
             if target.existing is None:
                 self._rename(_missing_parents(target.path))
             elif target.fill or not self._replace(target.existing):
@@ -121,12 +129,13 @@ class Stage:
         return self.tree + path
 
     @contextlib.contextmanager
-    def _told(self, path: str) -> Iterator[None]:
+    def _told(self) -> Iterator[None]:
         """Name the path below OUTPUT in an error, rather than that of the staging directory."""
+        self._path = ""
         try:
             yield
         except OSError as e:
-            place = self._target.name.rstrip("/") + path
+            place = self._target.name.rstrip("/") + self._path
             if e.filename is None or PREFIX in os.fsdecode(e.filename):
                 raise IoError(e.errno or 0, e.strerror or str(e), place) from e
             raise IoError.of(e) from e
@@ -164,7 +173,7 @@ class Stage:
 
     def _keep_open(self, fd: int, meta: Meta) -> None:
         """Give a file its owner, mode, capability and time; a change of owner clears bits."""
-        if self._privileged:
+        if self._is_foreign(meta):
             self._try("owner", lambda: os.chown(fd, meta.uid, meta.gid))
         os.fchmod(fd, meta.mode)
         if meta.capability is not None:
@@ -174,22 +183,27 @@ class Stage:
 
     def _keep_directories(self) -> None:
         """Give the directories what is kept of them, once nothing is written in them any more."""
-        for path, item in reversed(list(self._bundle)):
-            if isinstance(item.entry, Directory):
-                with self._told(path):
-                    self._keep(self._at(path), item.entry.meta)
         times = [item.entry.meta.mtime for path, item in self._bundle if path.count("/") == 1]
-        root = Meta(0o755, os.geteuid(), os.getegid(), max(times, default=0))
-        with self._told(""):
+        with self._told():
+            for path, item in reversed(list(self._bundle)):
+                if isinstance(item.entry, Directory):
+                    self._path = path
+                    self._keep(self._at(path), item.entry.meta)
+            self._path = ""
+            root = Meta(0o755, os.geteuid(), os.getegid(), max(times, default=0))
             self._keep(self.tree, root)
 
     def _keep(self, location: str, meta: Meta, *, link: bool = False) -> None:
         """Give a directory or a link its owner, mode and time."""
-        if self._privileged:
+        if self._is_foreign(meta):
             self._try("owner", lambda: os.lchown(location, meta.uid, meta.gid))
         if not link:
             os.chmod(location, meta.mode)
         os.utime(location, ns=(meta.mtime, meta.mtime), follow_symlinks=False)
+
+    def _is_foreign(self, meta: Meta) -> bool:
+        """Tell whether an owner has to be given, and may be."""
+        return self._privileged and (meta.uid, meta.gid) != self._owner
 
     def _try(self, what: str, action: Callable[[], None]) -> None:
         """Keep what this user may set here: ids that a namespace does not map stay behind."""

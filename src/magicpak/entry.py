@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -127,6 +127,10 @@ class Item(NamedTuple):
     def because(self, *whys: Why) -> bool:
         """Tell whether one of these is among the reasons."""
         return any(origin.why in whys for origin in self.origins)
+
+    def dated(self, mtime: int) -> Item:
+        """Return it with another time, in nanoseconds."""
+        return Item(replace(self.entry, meta=replace(self.entry.meta, mtime=mtime)), self.origins)
 
 
 @dataclass(eq=False)

@@ -19,7 +19,7 @@ from magicpak.bundle import Bundle, BundlePath, Entry, File, Origin, Placed, Why
 from magicpak.collect import Host
 from magicpak.copying import Progress
 from magicpak.destination import Destination, destination
-from magicpak.elf import Elf, is_elf
+from magicpak.elf import SMALLEST, Elf, is_elf
 from magicpak.errors import IoError, MalformedExecutable, Unsupported
 from magicpak.loader.identify import Compiler, Identified
 from magicpak.loader.search import Environment
@@ -296,7 +296,7 @@ def _with_libraries(run: Run, placed: list[Placed], bundle: Bundle) -> Bundle:
 
 def _object(run: Run, file: File) -> Elf | None:
     """Read a file if it is something that the loader loads."""
-    if not is_elf(file.source):
+    if file.size < SMALLEST or not is_elf(file.source):
         return None
     try:
         elf = run.host.read_at(file.source, file.source)
