@@ -344,6 +344,26 @@ def test_what_unwinds_its_stack_finds_libgcc(
 
 
 @needs_root
+def test_what_only_its_program_can_have_loaded_is_no_warning(
+    tmp_path: Path, out: Path, compile_c: Compile
+) -> None:
+    machine = library(compile_c, "machine/libmachine.so")
+    calls = "int f(void); int g(void) { return f(); }"
+    part = library(compile_c, "part.so", str(machine), source=calls)
+    program = compile_c(
+        "program",
+        "#include <dlfcn.h>\nint main(void) {"
+        f'dlopen("{machine}", RTLD_NOW | RTLD_GLOBAL); void *p = dlopen("{part}", RTLD_NOW);'
+        'return p ? ((int (*)(void)) dlsym(p, "g"))() : 1; }',
+    )
+    subprocess.run(["patchelf", "--replace-needed", str(machine), machine.name, part], check=True)
+    assert bundled(out, program, "-i", machine, "-i", part) == ""
+    assert start(out, program).returncode == 7
+    (warning,) = bundled(tmp_path / "alone", program, "-i", part).splitlines()
+    assert warning.startswith(f"warning: {part} will not find libmachine.so in the bundle: looked ")
+
+
+@needs_root
 def test_what_is_missing_is_told_once_although_the_search_is_replayed(
     out: Path, compile_c: Compile
 ) -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from magicpak import script
 from magicpak.bundle import Origin, Placed, Why
@@ -18,15 +19,14 @@ from magicpak.loader.search import Environment, Loader
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(NamedTuple):
     """An object that a loader loads first, with all that it loads for it."""
 
     path: str
     elf: Elf
     loader: Loader | None = None
     """None where nothing has to be loaded."""
-    closure: Closure = field(default_factory=Closure)
+    closure: Closure = Closure()
 
 
 @dataclass(slots=True)
@@ -89,10 +89,9 @@ class Resolver:
         found = closure(elf, place, loader, self.host, self.environment, ask=ask)
         for level, text in found.notices:
             log.log(level, "%s", text)
-        for failure in found.failures:
-            if elf.runs:
-                raise failure
-            log.warning("%s: %s", path, failure)
+        if elf.runs and found.failures:
+            raise found.failures[0]
+        # What a library alone does not find, its program may have: the replay judges.
         return Root(path, elf, loader, found)
 
     def entries(self, root: Root) -> Iterator[Placed]:

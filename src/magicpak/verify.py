@@ -6,8 +6,9 @@ In the bundle there is no LD_LIBRARY_PATH, and no cache but the one that mend.py
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from magicpak import mend
 from magicpak.bundle import Bundle, BundlePath, File, Why
@@ -38,8 +39,7 @@ class WillNotStart(MagicpakError):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class BundleView:
+class BundleView(NamedTuple):
     """The objects as the loader sees them inside the bundle."""
 
     bundle: Bundle
@@ -54,8 +54,7 @@ class BundleView:
         return self.host.read_at(item.entry.source, item.entry.source)
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(NamedTuple):
     """A library that the loader does not find in the bundle where it found it on the host."""
 
     root: Root
@@ -73,7 +72,7 @@ def replay(bundle: Bundle, roots: Iterable[Root], host: Host, excluded: Bundle) 
     Raises WillNotStart where that cannot be had, and ``excluded`` is not why.
     """
     resolved = [root for root in roots if root.loader is not None]
-    located = list(_located(bundle, resolved))
+    located = list(_located(bundle, roots))
     wanted: set[str] = set()
     while True:
         mended = bundle.add(mend.configuration(bundle, resolved, wanted, host))
@@ -85,8 +84,13 @@ def replay(bundle: Bundle, roots: Iterable[Root], host: Host, excluded: Bundle) 
         wanted |= new | {name for root in resolved for name in _far(root)}
     mend.report(bundle, mended)
     gone = _Gone.of(excluded)
+    present = {root.elf.soname for _, root in located}
     for loss in lost:
-        _judge(loss, gone, host)
+        if loss.name in present and not loss.root.elf.runs:
+            # As libjvm.so is there before the other libraries of Java, which name no path to it.
+            log.info("%s needs %s, which its program has to load first", loss.path, loss.name)
+        else:
+            _judge(loss, gone, host)
     _check_versions(resolved)
     return mended
 
@@ -143,15 +147,15 @@ def _inside(loader: Loader, bundle: Bundle, elf: Elf) -> Loader:
     """Describe the loader as it runs in the bundle."""
     if loader.flavour is Flavour.MUSL:
         listed = _content(bundle, mend.musl_path(loader))
-        return replace(
-            loader, directories=MUSL_DIRECTORIES if listed is None else musl_directories(listed)
+        return loader._replace(
+            directories=MUSL_DIRECTORIES if listed is None else musl_directories(listed)
         )
     content = _content(bundle, mend.CACHE)
     known = None
     if content is not None:
         entries = cache.parse(content, elf.abi.little_endian)
         known = cache.select(entries, cache.flags(elf.abi, elf.flags))
-    return replace(loader, cache=known)
+    return loader._replace(cache=known)
 
 
 def _content(bundle: Bundle, path: BundlePath) -> bytes | None:
@@ -174,7 +178,7 @@ def _differences(path: str, root: Root, found: Closure) -> Iterator[Lost]:
     yield from _changed(path, root, root.closure.libraries, found.libraries)
     older = (root.closure.baseline, found.baseline)
     for loss in _changed(path, root, *older):
-        yield replace(loss, reason=f"{loss.reason}, on a processor without hwcaps", starts=True)
+        yield loss._replace(reason=f"{loss.reason}, on a processor without hwcaps", starts=True)
 
 
 def _changed(
@@ -204,8 +208,7 @@ def _is_relative(name: str) -> bool:
     return "/" in name and not name.startswith("/")
 
 
-@dataclass(frozen=True, slots=True)
-class _Gone:
+class _Gone(NamedTuple):
     """What was excluded, by path and by file."""
 
     paths: frozenset[str]
