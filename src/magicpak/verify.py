@@ -66,7 +66,7 @@ class Lost(NamedTuple):
     """Whether the program starts all the same."""
 
 
-def replay(bundle: Bundle, roots: Iterable[Root], host: Host, excluded: Bundle) -> Bundle:
+def replay(bundle: Bundle, roots: Collection[Root], host: Host, excluded: Bundle) -> Bundle:
     """Return the plan with what it takes for the loader to find everything.
 
     Raises WillNotStart where that cannot be had, and ``excluded`` is not why.
