@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -320,7 +319,7 @@ def test_what_is_worth_telling_is_told_once_and_by_value(
     library(tmp_path / "ld.so")
     library(tmp_path / "lib" / "glibc-hwcaps" / "v9" / "liba.so")
     Made([("needed", "liba.so")], "/ld.so", notes=note).write(tmp_path / "exe")
-    loader, host = replace(GLIBC, hwcaps=("v9",)), Host(str(tmp_path))
+    loader, host = GLIBC._replace(hwcaps=("v9",)), Host(str(tmp_path))
     with caplog.at_level("DEBUG"):
         found = closure(host.read("/exe"), "/exe", loader, host, Environment())
     assert [text for level, text in found.notices if level == logging.WARNING] == [

@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from magicpak.errors import DestinationInvalid, DestinationNotEmpty, IoError
 
@@ -18,8 +18,7 @@ TREE = "bundle"
 """The bundle itself, in such a directory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(NamedTuple):
     """OUTPUT: what it is, and how the bundle gets there."""
 
     name: str

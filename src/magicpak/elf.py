@@ -12,9 +12,8 @@ import logging
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from elftools.common.exceptions import ELFError
 from elftools.common.utils import struct_parse
@@ -42,8 +41,7 @@ NOTE_DLOPEN = (b"FDO\0", 0x407C0C0A)
 UNWINDING = (b"pthread_exit", b"pthread_cancel", b"thrd_exit", b"backtrace")
 
 
-@dataclass(frozen=True, slots=True)
-class Abi:
+class Abi(NamedTuple):
     """What a loader compares to tell whether an object is for its process."""
 
     bits: int
@@ -52,8 +50,7 @@ class Abi:
     """An ``EM_…`` name of the ABI."""
 
 
-@dataclass(frozen=True, slots=True)
-class DlopenNote:
+class DlopenNote(NamedTuple):
     """One dependency that a file says it loads by dlopen(3) (UAPI.12)."""
 
     sonames: tuple[str, ...]
@@ -63,8 +60,7 @@ class DlopenNote:
     """``required``, ``recommended`` or ``suggested``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Versions:
+class Versions(NamedTuple):
     """Symbol versions (LSB, "Symbol Versioning"): what an object defines, and asks of others."""
 
     defined: frozenset[str] = frozenset()
@@ -72,8 +68,7 @@ class Versions:
     """For each needed file, the versions without which the loader refuses to start."""
 
 
-@dataclass(frozen=True, slots=True)
-class Elf:
+class Elf(NamedTuple):
     """An ELF file as the loader sees it; ``None`` is absent, which is not the same as empty."""
 
     path: str

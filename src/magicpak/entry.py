@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -61,8 +61,7 @@ class Origin(NamedTuple):
         return f"{self.why.value} {self.of}".rstrip()
 
 
-@dataclass(frozen=True, slots=True)
-class Meta:
+class Meta(NamedTuple):
     """What is kept of a host file beside its content."""
 
     mode: int
@@ -75,8 +74,7 @@ class Meta:
     """The extended attribute ``security.capability`` (capabilities(7))."""
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(NamedTuple):
     """A regular file, with the content of ``source`` or one that was made for it."""
 
     source: str
@@ -91,16 +89,14 @@ class File:
     """The content itself, where it was generated."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """A symbolic link."""
 
     text: str
     meta: Meta
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(NamedTuple):
     """A directory; its time is that of its newest entry unless ``dated``."""
 
     meta: Meta
@@ -130,7 +126,8 @@ class Item(NamedTuple):
 
     def dated(self, mtime: int) -> Item:
         """Return it with another time, in nanoseconds."""
-        return Item(replace(self.entry, meta=replace(self.entry.meta, mtime=mtime)), self.origins)
+        meta = self.entry.meta._replace(mtime=mtime)
+        return self._replace(entry=self.entry._replace(meta=meta))
 
 
 @dataclass(eq=False)

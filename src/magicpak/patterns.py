@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from magicpak.errors import InvalidPattern
 
@@ -18,8 +18,7 @@ Matcher = Callable[[str], bool]
 RECURSIVE = "**"
 
 
-@dataclass(frozen=True, slots=True)
-class Component:
+class Component(NamedTuple):
     """One component of an include pattern: a plain name, or a pattern for names."""
 
     text: str
@@ -33,8 +32,7 @@ class Component:
         return self.text == RECURSIVE
 
 
-@dataclass(frozen=True, slots=True)
-class Include:
+class Include(NamedTuple):
     """A pattern for files of the host; ``*`` stays within a component."""
 
     text: str

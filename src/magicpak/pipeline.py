@@ -11,8 +11,8 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from magicpak import emit, globbing, patterns, verify
 from magicpak.bundle import Bundle, BundlePath, Entry, File, Origin, Placed, Why
@@ -76,8 +76,7 @@ class Options:
     noload_resolver: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What was written."""
 
     files: int
@@ -85,8 +84,7 @@ class Report:
     """Bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(NamedTuple):
     """An executable to bundle, with the programs it takes to run it: itself, or interpreters."""
 
     path: str
@@ -332,7 +330,7 @@ def _compress(run: Run, inputs: Iterable[Input], bundle: Bundle) -> Bundle:
 def _packing(elf: Elf, packed: str, size: int) -> Callable[[BundlePath, Entry], Entry]:
     def pack_entry(_path: BundlePath, entry: Entry) -> Entry:
         if isinstance(entry, File) and entry.identity == elf.identity:
-            return replace(entry, packed=packed, size=size)
+            return entry._replace(packed=packed, size=size)
         return entry
 
     return pack_entry

@@ -12,16 +12,14 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import IO, Protocol, cast
+from typing import IO, NamedTuple, Protocol, cast
 
 from magicpak.errors import TimedOut, ToolNotFound
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(NamedTuple):
     """A program that ended: its status is the exit code, or minus the signal that killed it."""
 
     status: int

@@ -12,7 +12,7 @@ import re
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from magicpak.elf import Abi
 
@@ -44,8 +44,7 @@ RISCV_FLOAT = {0: 0x0F00, 4: 0x1000}
 """By e_flags & EF_RISCV_FLOAT_ABI: soft and double."""
 
 
-@dataclass(frozen=True, slots=True)
-class CacheEntry:
+class CacheEntry(NamedTuple):
     """A library in the cache."""
 
     name: str
@@ -55,8 +54,7 @@ class CacheEntry:
     """The glibc-hwcaps subdirectory it lies in, if any."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cache:
+class Cache(NamedTuple):
     """The entries that one loader accepts, by name."""
 
     entries: dict[str, tuple[CacheEntry, ...]]

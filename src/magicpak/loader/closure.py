@@ -44,8 +44,7 @@ Ask = Callable[[str], str | None]
 """Ask the real loader where it would load a name from."""
 
 
-@dataclass(frozen=True, slots=True)
-class Library:
+class Library(NamedTuple):
     """A library of the closure, how it was found, and who needs it."""
 
     name: str
@@ -66,8 +65,7 @@ class Notice(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Closure:
+class Closure(NamedTuple):
     """All that one executable loads, in the loader's order, and what it does not find."""
 
     libraries: tuple[Library, ...] = ()

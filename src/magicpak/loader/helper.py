@@ -7,8 +7,7 @@ import logging
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from magicpak import process
 from magicpak.errors import HelperFailed, one_line
@@ -21,8 +20,7 @@ exists is dropped by the loader, and would not be told."""
 ANSWER_SECONDS = 15
 
 
-@dataclass(frozen=True, slots=True)
-class SearchPath:
+class SearchPath(NamedTuple):
     """Where a loader looks by default, and what its tokens stand for."""
 
     directories: tuple[str, ...]

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from magicpak import process
 from magicpak.elf import Abi, Elf
@@ -58,8 +59,7 @@ VERIFIED = (0, 2)
 """What ``ld.so --verify`` returns for an object that this loader can load (rtld.c)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Compiler:
+class Compiler(NamedTuple):
     """The C compiler for the helper, and whether the user named it."""
 
     name: str = "cc"

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from magicpak.elf import DF_1_NODEFLIB, Elf
 from magicpak.loader.cache import Cache
@@ -37,8 +38,7 @@ class How(Enum):
     DLOPEN = "dlopen"
 
 
-@dataclass(frozen=True, slots=True)
-class Loader:
+class Loader(NamedTuple):
     """What is known of one dynamic loader."""
 
     interpreter: str
@@ -65,11 +65,10 @@ class Loader:
     @property
     def plain(self) -> Loader:
         """The same loader on the oldest processor that it runs on."""
-        return replace(self, hwcaps=(), legacy=())
+        return self._replace(hwcaps=(), legacy=())
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(NamedTuple):
     """What the loader takes from the process: variables and working directory."""
 
     library_path: str = ""
@@ -107,15 +106,14 @@ class Loaded:
             link = link.loader
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A directory that is searched (or the cache), and why."""
 
     how: How
     directory: str = ""
     of: str = ""
     """The object whose RPATH or RUNPATH it is."""
-    candidates: tuple[str, ...] = field(default=(), compare=False)
+    candidates: tuple[str, ...] = ()
     """The files to try, best first."""
 
     def __str__(self) -> str:
