@@ -299,6 +299,17 @@ def test_a_private_key_is_left_out_with_a_warning(
     assert f"--include {link}" in record.getMessage()
 
 
+@pytest.mark.parametrize("kind", ["", "PGP {}BLOCK"])
+def test_a_key_after_certificates_is_left_out(tmp_path: Path, kind: str) -> None:
+    lines = 50 * f"{64 * chr(65)}\n"
+    certificate = f"-----BEGIN CERTIFICATE-----\n{lines}-----END CERTIFICATE-----\n"
+    key = PEM.format("") if not kind else "-----BEGIN PGP PRIVATE KEY BLOCK-----\n"
+    for name, text in (("chain", 3 * certificate), ("combined", 3 * certificate + key)):
+        (tmp_path / name).write_text(text)
+    found = sift([Access(str(tmp_path / name), Kind.USED) for name in ("chain", "combined")])
+    assert found == (Touched(str(tmp_path / "chain"), False),)
+
+
 @needs_strace
 def test_a_text_that_speaks_of_private_keys_is_taken(touch: Touch, tmp_path: Path) -> None:
     (tmp_path / "code.py").write_text('MARK = "-----BEGIN PRIVATE KEY-----"\n')

@@ -27,7 +27,9 @@ OF_THE_BUILD = frozenset(
 """What says something about the machine that builds."""
 
 SECRETS = frozenset(("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-"))
-_KEY = re.compile(rb"^-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----\s*$", re.M)
+_KEY = re.compile(rb"^-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----\s*$", re.M)
+_PEM = b"-----BEGIN "  # RFC 7468
+_PEM_SIZE = 1 << 20
 _PYC = re.compile(r"(.*/)__pycache__/([^/.]+)\.[^/]+\.pyc", re.S)
 _SCRIPT = re.compile(rb"#![ \t]*(/[^ \t\n]+)")
 _SCRIPTS = 5  # how many scripts may be one another's interpreter, execve(2)
@@ -195,7 +197,10 @@ def _secret(path: str) -> str | None:
         if name.endswith(".key") and not stat.S_IMODE(info.st_mode) & 0o077:
             return "it is a private key by its name and mode"
         with open(path, "rb") as file:
-            key = _KEY.search(file.read(1024))
+            text = file.read(1024)
+            if _PEM in text:  # a key may follow after certificates
+                text += file.read(_PEM_SIZE)
+            key = _KEY.search(text)
     except OSError:
         return None
     return "it is a private key" if key else None
