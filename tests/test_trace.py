@@ -282,6 +282,26 @@ def test_a_link_is_reported_as_named_and_a_directory_behind_one_too(
     assert str(tmp_path / "real") in directories(found)
 
 
+@needs_strace
+def test_links_on_the_way_are_reported_at_any_remove(touch: Touch, tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "file").write_text("x")
+    (tmp_path / "a" / "other").write_text("x")
+    for name, text in (("one", "two"), ("two", "c/b"), ("c", "a"), ("last", "c/other")):
+        (tmp_path / name).symlink_to(text)
+    found = files(touch("/bin/cat", f"{tmp_path}/one/file", f"{tmp_path}/one/../other"))
+    assert {str(tmp_path / name) for name in ("one", "two", "c", "one/file")} <= found
+    assert {str(tmp_path / "c")} <= files(touch("/bin/cat", f"{tmp_path}/last"))
+
+
+def test_directories_that_are_links_in_some_systems_only_are_reported_as_directories() -> None:
+    if not os.path.islink("/bin"):
+        pytest.skip("/usr is not merged here")
+    found = sift([Access("/bin", Kind.SEEN), Access("/bin/sh", Kind.USED)])
+    assert Touched("/bin", True) in found
+    assert Touched("/bin", False) not in found
+
+
 PEM = "-----BEGIN {}PRIVATE KEY-----\nabc\n"
 
 

@@ -260,9 +260,7 @@ def _add_touched(
 def _touched(host: Host, touched: trace.Touched, by: str) -> Iterator[Placed]:
     origin = Origin(Why.TRACED, by)
     place = host.place(touched.path)
-    if touched.directory or os.path.isdir(host.follow(touched.path)):
-        # Made as a directory also where it is a link here: /lib must stay one, so that the bundle
-        # can be copied onto an image that has a directory there. What was used in it follows.
+    if touched.directory:
         yield Placed(place, host.directory(place), origin)
     elif host.status(touched.path) is not None:
         yield from host.entries(touched.path, place, origin)

@@ -26,6 +26,9 @@ OF_THE_BUILD = frozenset(
 )
 """What says something about the machine that builds."""
 
+OF_THE_SYSTEM = re.compile(r"(?:/usr)?/(?:s?bin|lib\w*)")
+"""Directories that are links in some systems and not in others (merged /usr)."""
+
 SECRETS = frozenset(("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-"))
 _KEY = re.compile(rb"^-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----\s*$", re.M)
 _PEM = b"-----BEGIN "  # RFC 7468
@@ -50,6 +53,18 @@ class _Host:
     started: int | None
     parents: dict[str, str] = field(default_factory=dict)
     resolved: dict[str, str] = field(default_factory=dict)
+    passed: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def links(self, path: str) -> frozenset[str]:
+        """Name the links that lead to a path: itself, and those on the way, at any remove."""
+        if path not in self.passed:
+            self.passed[path] = frozenset()  # a link that leads in a circle ends here
+            parent = path.rpartition("/")[0]
+            found = self.links(parent) if parent else frozenset()
+            if os.path.islink(path):
+                found |= {path} | self.links(os.path.join(parent or "/", os.readlink(path)))
+            self.passed[path] = found
+        return self.passed[path]
 
     def canonical(self, path: str) -> str:
         """Resolve the links on the way to a path, but not the link it may be itself."""
@@ -118,7 +133,11 @@ def sift(accesses: Iterable[Access], started: int | None = None) -> tuple[Touche
     for path in sorted(_needed(accesses)):
         # It may be gone, or never have been here: another root, another machine.
         with contextlib.suppress(OSError):
-            found.update(_touched(path, host, made, warned))
+            here = list(_touched(path, host, made, warned))
+            found.update(here)
+            for link in host.links(path) if here else ():
+                if not OF_THE_SYSTEM.fullmatch(link):
+                    found.update(_touched(link, host, made, warned))
     return tuple(sorted(found))
 
 
@@ -161,7 +180,8 @@ def _touched(path: str, host: _Host, made: set[str], warned: set[str]) -> Iterat
     if stat.S_ISDIR(mode):
         yield Touched(path, True)
     elif stat.S_ISLNK(mode) and os.path.isdir(real):
-        yield Touched(path, False)
+        # A directory where others have one, so that the bundle can be copied onto their image.
+        yield Touched(path, OF_THE_SYSTEM.fullmatch(path) is not None)
         yield Touched(real, True)
     elif stat.S_ISLNK(mode) or stat.S_ISREG(mode):
         if reason := _secret(real):
