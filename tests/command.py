@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
 Printed = subprocess.CompletedProcess[str]
+
+COMMAND = shlex.split(os.environ.get("MAGICPAK_COMMAND", "")) or [sys.executable, "-m", "magicpak"]
+"""The command that is tested: the one of this Python, or the one that the environment names."""
 
 SLOW_DISK = """
 import os, time
@@ -29,7 +33,7 @@ def magicpak(
     """Run the command in ``cwd``, with environment variables set, to its end."""
     env = {name: value for name, value in os.environ.items() if name != "CC"}
     return subprocess.run(
-        [sys.executable, "-m", "magicpak", *args],
+        [*COMMAND, *args],
         cwd=cwd,
         env=env | settings,
         stdin=subprocess.DEVNULL,

@@ -1,0 +1,1 @@
+"""Stands in for the standard library's module: pyelftools imports it, to debug with it."""

@@ -1,0 +1,85 @@
+/* The module _magicpak_kernel: what magicpak/kernel.py calls by ctypes where there is ctypes.  */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+
+static PyObject *
+result (int returned, const char *call)
+{
+  if (returned < 0)
+    return PyErr_SetFromErrnoWithFilename (PyExc_OSError, call);
+  Py_RETURN_NONE;
+}
+
+static PyObject *
+kernel_prctl (PyObject *module, PyObject *args)
+{
+  int option, answer = 0;
+  unsigned long argument;
+  (void) module;
+  if (!PyArg_ParseTuple (args, "ik", &option, &argument))
+    return NULL;
+  if (option == PR_GET_CHILD_SUBREAPER)
+    argument = (unsigned long) &answer;
+  if (prctl (option, argument, 0, 0, 0) < 0)
+    return result (-1, "prctl");
+  return PyLong_FromLong (answer);
+}
+
+static PyObject *
+kernel_unshare (PyObject *module, PyObject *args)
+{
+  int flags;
+  (void) module;
+  if (!PyArg_ParseTuple (args, "i", &flags))
+    return NULL;
+  return result (unshare (flags), "unshare");
+}
+
+static PyObject *
+kernel_mount (PyObject *module, PyObject *args)
+{
+  PyObject *source, *kind;
+  const char *target;
+  unsigned long flags;
+  (void) module;
+  if (!PyArg_ParseTuple (args, "OyOk", &source, &target, &kind, &flags))
+    return NULL;
+  /* Either None or bytes.  */
+  return result (mount (source == Py_None ? NULL : PyBytes_AsString (source), target,
+                        kind == Py_None ? NULL : PyBytes_AsString (kind), flags, NULL),
+                 "mount");
+}
+
+static PyObject *
+kernel_umount2 (PyObject *module, PyObject *args)
+{
+  const char *target;
+  int flags;
+  (void) module;
+  if (!PyArg_ParseTuple (args, "yi", &target, &flags))
+    return NULL;
+  return result (umount2 (target, flags), "umount2");
+}
+
+static PyMethodDef methods[] = {
+  { "prctl", kernel_prctl, METH_VARARGS, NULL },
+  { "unshare", kernel_unshare, METH_VARARGS, NULL },
+  { "mount", kernel_mount, METH_VARARGS, NULL },
+  { "umount2", kernel_umount2, METH_VARARGS, NULL },
+  { NULL, NULL, 0, NULL }
+};
+
+static struct PyModuleDef definition = {
+  PyModuleDef_HEAD_INIT, .m_name = "_magicpak_kernel", .m_size = 0, .m_methods = methods
+};
+
+PyObject *
+PyInit__magicpak_kernel (void)
+{
+  return PyModuleDef_Init (&definition);
+}
