@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import io
 import os
 import re
 from collections import defaultdict, deque
@@ -232,8 +233,8 @@ def parse(data: bytes, cwd: str) -> tuple[Access, ...]:
     for born in syntax.BORN.finditer(data):
         births[born[2]].append(born[1])
     reader = _Reader(_Place(cwd, "/"), births)
-    for line in data.split(b"\n"):
-        reader.line(line)
+    for line in io.BytesIO(data):  # which shares the bytes, unlike a list of the lines
+        reader.line(line.removesuffix(b"\n"))
     return tuple(reader.found)
 
 
