@@ -686,20 +686,20 @@ def test_a_bare_name_is_a_file_here(
 
 
 @needs_strace
-@pytest.mark.parametrize("options", [["-f", "-y", "-xx"], ["-f"], ["-f", "-yy", "-tt", "-T"]])
+@pytest.mark.parametrize("options", ["-f -y -xx", "-f", "-f -yy -tt -T", "-f -i -r"])
 def test_a_log_made_elsewhere_gives_the_same_files(
-    touch: Touch, tmp_path: Path, options: list[str]
+    touch: Touch, tmp_path: Path, options: str
 ) -> None:
     (tmp_path / 'sub "x"').mkdir()
     (tmp_path / 'sub "x"' / "<data>\n").write_text("x")
     commands = ["/bin/sh", "-c", f"cd '{tmp_path}/sub \"x\"'; cat *; (cd ..; ls -l; true)"]
     subprocess.run(
-        ["strace", *options, "-o", tmp_path / "log", *commands],
+        ["strace", *options.split(), "-o", tmp_path / "log", *commands],
         check=True,
         capture_output=True,
         cwd="/usr",
     )
-    read = trace.read_log((tmp_path / "log").read_bytes(), "/usr")
+    read = trace.read_log((tmp_path / "log").read_bytes(), "/usr", "log")
     assert str(tmp_path / 'sub "x"' / "<data>\n") in files(read)
     ran = {one.path for one in touch(*commands)}
     cwd = os.getcwd()
@@ -709,7 +709,22 @@ def test_a_log_made_elsewhere_gives_the_same_files(
 
 def test_the_host_has_the_last_word_about_a_log() -> None:
     log = b'1 execve("/app", [], 0x0) = 0\n1 open("/nowhere/x", O_RDONLY) = 3</nowhere/x>\n'
-    assert trace.read_log(log, "/") == ()
+    assert trace.read_log(log, "/", "log") == ()
+
+
+@pytest.mark.parametrize("data", [b"", b"hello\n", b"\x1f\x8b\x08\0 packed"])
+def test_what_is_no_log_is_an_error(data: bytes) -> None:
+    with pytest.raises(trace.NotALog, match=r"my\.log is no log of strace.*; make one by"):
+        trace.read_log(data, "/", "my.log")
+
+
+def test_a_log_with_the_line_ends_of_another_system_is_read() -> None:
+    log = b'1 execve("/app", [], 0x0) = 0\r\n1 open("/etc/passwd", O_RDONLY) = 3\r\n'
+    assert trace.read_log(log, "/", "log") == (Touched("/etc/passwd", False),)
+
+
+def test_a_log_of_a_thread_that_touched_nothing_is_read() -> None:
+    assert trace.read_log(b"+++ exited with 0 +++\n", "/", "log.17") == ()
 
 
 names = st.binary(min_size=1, max_size=30).filter(

@@ -213,7 +213,7 @@ def _dynamic(run: Run, inputs: Iterable[Input], bundle: Bundle) -> Bundle:
     options = run.options
     for path in options.dynamic_log:
         log.info("read the trace %s", path)
-        bundle = _add_touched(run, trace.read_log(_content(path), os.getcwd()), path, bundle)
+        bundle = _add_touched(run, trace.read_log(_content(path), os.getcwd(), path), path, bundle)
     if options.dynamic_log:
         return bundle
     for each, arguments in itertools.product(inputs, _runs(options)):

@@ -13,11 +13,13 @@ from magicpak.trace.failures import (
     DynamicFailed,
     MalformedEndpoint,
     NoAnswer,
+    NotALog,
     NotStarted,
     TraceRefused,
 )
 from magicpak.trace.session import record
 from magicpak.trace.strace_log import parse
+from magicpak.trace.syntax import A_LOG
 from magicpak.trace.touched import Touched, sift
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "DynamicFailed",
     "MalformedEndpoint",
     "NoAnswer",
+    "NotALog",
     "NotStarted",
     "Touched",
     "TraceRefused",
@@ -73,13 +76,17 @@ def run(
     return sift(parse(data, os.getcwd()), started)
 
 
-def read_log(data: bytes, cwd: str) -> tuple[Touched, ...]:
+def read_log(data: bytes, cwd: str, path: str) -> tuple[Touched, ...]:
     """Return what a program touched by the log of ``strace -f -y -xx -o FILE PROGRAM``.
 
-    ``cwd`` is the directory in which it was started. The first program executed in the log is not
-    in the result, and nothing is that this host has not.
+    ``cwd`` is the directory in which it was started; ``path`` is for errors. The first program
+    executed in the log is not in the result, and nothing is that this host has not.
+
+    Raises NotALog.
     """
-    return sift(parse(data, cwd))
+    if not A_LOG.search(data):
+        raise NotALog(path)
+    return sift(parse(data.replace(b"\r\n", b"\n"), cwd))
 
 
 def _new_log(scratch: str) -> tuple[str, int]:

@@ -64,6 +64,19 @@ class TraceRefused(MagicpakError):
 
 
 @dataclass(eq=False)
+class NotALog(MagicpakError):
+    """A file given as a log has no line that strace writes."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return (
+            f"Dynamic analysis failed: {printable(self.path)} is no log of strace: it has no "
+            "system call in it; make one by 'strace -f -y -xx -o FILE PROGRAM'"
+        )
+
+
+@dataclass(eq=False)
 class CommandFailed(MagicpakError):
     """The command that exercises the traced program failed; ``status`` None: it did not end."""
 
