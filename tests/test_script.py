@@ -31,11 +31,23 @@ def run_by(head: bytes) -> tuple[str, ...] | None:
         (b"#!/usr/bin/env -S tool -x\n", ("/usr/bin/env", "/opt/bin/tool")),
         (b"#!/usr/bin/env -S A=1 tool\n", ("/usr/bin/env", "/opt/bin/tool")),
         (b"#!/usr/bin/env -i /usr/bin/tool\n", ("/usr/bin/env", "/usr/bin/tool")),
+        (b"#!/usr/bin/env -S -u none -i tool -x\n", ("/usr/bin/env", "/opt/bin/tool")),
+        (b"#!/usr/bin/env -vS --unset none -C / tool\n", ("/usr/bin/env", "/opt/bin/tool")),
+        (b"#!/usr/bin/env -Stool -x\n", ("/usr/bin/env", "/opt/bin/tool")),
+        (b"#!/usr/bin/env --split-string=A=1 'tool' -x\n", ("/usr/bin/env", "/opt/bin/tool")),
+        (b"#!/usr/bin/env -S tool \"\n", ("/usr/bin/env", "/opt/bin/tool")),
         (b"#!/usr/bin/env2 tool\n", ("/usr/bin/env2",)),
     ],
 )
 def test_the_first_line_tells_what_runs_it(head: bytes, programs: tuple[str, ...] | None) -> None:
     assert run_by(head) == programs
+
+
+def test_what_only_the_path_here_finds_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    run_by(b"#!/usr/bin/env /opt/bin/tool\n")
+    assert not caplog.records
+    run_by(b"#!/usr/bin/env tool\n")
+    assert "/script is run by /opt/bin/tool: PATH has to name that" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -59,7 +71,10 @@ def script(path: Path, text: str) -> Path:
 
 
 @pytest.mark.needs("root")
-@pytest.mark.parametrize("line", ["#!/bin/sh", "#!/usr/bin/env sh", "#!/usr/bin/env -S sh -e"])
+@pytest.mark.parametrize(
+    "line",
+    ["#!/bin/sh", "#!/usr/bin/env sh", "#!/usr/bin/env -S sh -e", "#!/usr/bin/env -S -u A B=1 'sh'"],
+)
 def test_a_script_runs_in_its_bundle(tmp_path: Path, line: str) -> None:
     source = script(tmp_path / "hello", f"{line}\necho hello\n")
     out = tmp_path / "out"

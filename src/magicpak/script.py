@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from magicpak.errors import MagicpakError
+
+log = logging.getLogger(__name__)
 
 HEAD = 256
 """Bytes of the first line that the kernel reads (BINPRM_BUF_SIZE)."""
@@ -46,16 +50,32 @@ def interpreters(
         raise ScriptFailed(path, f"its interpreter {program} is not there; install it")
     if program.rpartition("/")[2] != "env":
         return (program,)
-    return program, _run_by_env(path, " ".join(rest).split(), exists, search)
+    return program, _run_by_env(path, " ".join(rest), exists, search)
 
 
-def _run_by_env(path: str, words: list[str], exists: Callable[[str], bool], search: str) -> str:
-    # Options (-S) and assignments come before the program.
-    name = next((word for word in words if not word.startswith("-") and "=" not in word), None)
+def _run_by_env(path: str, text: str, exists: Callable[[str], bool], search: str) -> str:
+    name = _operand(text)
     if name is None:
         raise ScriptFailed(path, "its '#!' lets env run nothing")
     places = [name] if "/" in name else [f"{place}/{name}" for place in search.split(":") if place]
     for place in places:
         if exists(place):
+            if "/" not in name and os.path.dirname(place) not in PATH.split(":"):
+                log.warning("%s is run by %s: PATH has to name that in the image", path, place)
             return place
     raise ScriptFailed(path, f"its interpreter {name} is not on PATH; install it")
+
+
+def _operand(text: str) -> str | None:
+    """Return the program among the arguments of env(1): after its options and assignments."""
+    text = re.sub(r"^-(?:\w*S|-split-string(?:=|\s))", "", text)
+    try:
+        words = iter(shlex.split(text))
+    except ValueError:  # a quote that is not closed
+        words = iter(text.split())
+    for word in words:
+        if re.fullmatch(r"-\w*[uC]|--unset|--chdir", word):
+            next(words, None)  # what it takes
+        elif not word.startswith("-") and "=" not in word:
+            return word
+    return None
