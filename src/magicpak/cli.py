@@ -92,6 +92,8 @@ def _split(arg: str, options: dict[str, Any]) -> tuple[str, str | None]:
 
 def option(*names: str, **settings: Any) -> Callable[[Decorated], Decorated]:
     """Declare an option, as click.option does, which loses the type of what it decorates."""
+    if settings.get("multiple"):
+        settings["help"] += "  [repeatable]"
     return click.option(*names, **settings)
 
 
