@@ -79,3 +79,10 @@ def test_what_would_leave_the_line_is_escaped() -> None:
 def test_output_is_joined_into_a_line() -> None:
     assert one_line(b"  one\n\n\ttwo\r\nthree \xff\n") == "one; two; three �"
     assert one_line("") == ""
+
+
+def test_what_is_looked_for_by_its_path_is_not_to_be_had_by_a_search_path() -> None:
+    missing = str(errors.LookupFailed("/lib/ld-linux-aarch64.so.1", "/bin/app", ("/lib/x",)))
+    assert "LD_LIBRARY_PATH" not in missing
+    assert "--sysroot" in missing
+    assert "LD_LIBRARY_PATH" in str(errors.LookupFailed("libx.so", "/bin/app", ()))

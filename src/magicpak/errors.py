@@ -159,10 +159,13 @@ class LookupFailed(MagicpakError):
 
     def __str__(self) -> str:
         looked = ", ".join(self.places) or "nowhere: no directory is searched for it"
+        # A name with a slash, as that of the interpreter, is looked for nowhere else.
+        other = "add its directory to LD_LIBRARY_PATH"
+        if "/" in self.name:
+            other = "give the tree that has it as --sysroot"
         return (
             f"Unable to lookup shared library: {self.name}, needed by {self.needed_by}, "
-            f"is not found; looked in {looked}; install the package that has it, or add its "
-            f"directory to LD_LIBRARY_PATH"
+            f"is not found; looked in {looked}; install the package that has it, or {other}"
         )
 
 
