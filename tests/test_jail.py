@@ -19,6 +19,7 @@ from typing import IO, Any
 
 import pytest
 
+from elves import EM_AARCH64, ET_EXEC, Made
 from magicpak import errors, jail
 from magicpak.jail import enter, furnish, missing, plant
 
@@ -727,6 +728,13 @@ def test_busybox_without_a_table_of_names_is_used_with_aliases(
     monkeypatch.setattr(furnish, "adapt", lambda *_: None)
     path = bundle.write("/usr/bin/ls", "#!/bin/sh\necho mine\n", 0o755)
     assert jail.check(str(bundle.tree), [path], command="ls", stdout="mine") == ()
+
+
+@pytest.mark.needs("strace")
+def test_program_of_another_machine_is_the_reason(run: Run, bundle: Bundle) -> None:
+    path = bundle.write("/bin/app", "", 0o755)
+    (bundle.tree / path[1:]).write_bytes(bytes(Made(kind=ET_EXEC, machine=EM_AARCH64)))
+    assert "; /bin/app is for another machine: EM_AARCH64" in message(run, path)
 
 
 def test_trace_is_read_from_the_entry_on() -> None:

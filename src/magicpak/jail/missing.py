@@ -23,6 +23,9 @@ NOT_BUNDLED = ("/proc/", "/sys/", "/dev/", "/run/", "/var/run/", "/tmp/", "/etc/
 SELDOM = ("/locale/", "/gconv/", "/terminfo/", "/localtime", "/nsswitch.conf", "/openssl.cnf")
 """Parts of paths that nearly every program looks for, and does well without."""
 
+COMPATIBLE = {"EM_X86_64": ("EM_386",), "EM_AARCH64": ("EM_ARM",)}
+"""Machines whose programs another one runs too."""
+
 CALL = re.compile(
     rb'(?P<name>\w+)\((?:(?:AT_FDCWD|\d+), )?"(?P<path>(?:[^"\\]|\\.)*)".*\) += (?P<result>.*)'
 )
@@ -56,7 +59,8 @@ def lookups(trace: bytes) -> Iterator[Lookup]:
         if match["name"] == b"chroot":
             entered = True
             continue
-        missing = match["result"].startswith(b"-1 ENOENT")
+        # ENOEXEC: a shell then reads the file as a script, and fails by what it finds there.
+        missing = match["result"].startswith((b"-1 ENOENT", b"-1 ENOEXEC"))
         if entered and (missing or not match["result"].startswith(b"-1")):
             # The jail is entered in "/"; few programs go elsewhere.
             path = os.path.join("/", os.fsdecode(match["path"]))
@@ -107,7 +111,9 @@ def _obstacle(path: str, root: str) -> str | None:
         return f"{path} is not in the bundle"
     if os.path.isfile(here) and not os.stat(here).st_mode & 0o111:
         return f"{path} is not executable: its mode is {os.stat(here).st_mode & 0o7777:04o}"
-    interpreter = _interpreter(here)
+    interpreter, machine = _needs(here)
+    if machine is not None and machine not in _machines():
+        return f"{path} is for another machine: {machine}"
     if interpreter is None or os.path.lexists(inside(root, interpreter)):
         return None
     return (
@@ -116,14 +122,20 @@ def _obstacle(path: str, root: str) -> str | None:
     )
 
 
-def _interpreter(here: str) -> str | None:
-    """Return the interpreter that a program or a script names (execve(2))."""
+def _machines() -> tuple[str, ...]:
+    own = elf.read("/proc/self/exe").abi.machine
+    return (own, *COMPATIBLE.get(own, ()))
+
+
+def _needs(here: str) -> tuple[str | None, str | None]:
+    """Return the interpreter that a program or a script names (execve(2)), and its machine."""
     try:
         with open(here, "rb") as program:
             start = program.read(256)
         if start.startswith(b"#!"):
             words = start[2:].splitlines()[0].split()
-            return os.fsdecode(words[0]) if words else None
-        return elf.read(here).interpreter
+            return (os.fsdecode(words[0]) if words else None), None
+        found = elf.read(here)
     except (OSError, MagicpakError, IndexError):
-        return None
+        return None, None
+    return found.interpreter, found.abi.machine
