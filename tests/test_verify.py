@@ -150,6 +150,28 @@ def test_origin_survives_to_be_installed_elsewhere(
     assert mended(out) == {"libf.so": str(found)}
 
 
+@pytest.mark.needs("cc", "root", "busybox", "patchelf")
+def test_a_library_needed_by_a_path_from_the_origin_is_linked_there(
+    tmp_path: Path, out: Path, compile_c: Compile
+) -> None:
+    needed = library(compile_c, "lib/libb.so", source="int g(void) { return 7; }")
+    calls = "int g(void); int f(void) { return g(); }"
+    liba = library(compile_c, "lib/liba.so", str(needed), source=calls)
+    program = compile_c("bin/program", CALLS, str(liba), "-Wl,--allow-shlib-undefined")
+    for path, old, new in (
+        (program, liba, "$ORIGIN/../lib/liba.so"), (liba, needed, "${ORIGIN}/libb.so"),
+    ):  # fmt: skip
+        subprocess.run(["patchelf", "--replace-needed", old.name, new, path], check=True)
+    assert subprocess.run([program], check=False).returncode == 7
+    test = ("-t", "--test-command", "/x/y/program; test $? = 7")
+    assert bundled(out, program, "-r", "/x/y/", *test) == ""
+    assert os.readlink(out / "x" / "lib" / "liba.so") == str(liba)
+    # The origin of a library is where it was found, not where the link leads.
+    assert os.readlink(out / "x" / "lib" / "libb.so") == str(needed)
+    assert bundled(tmp_path / "same", program) == ""
+    assert not (tmp_path / "same" / "x").exists()
+
+
 @needs_root
 def test_a_variant_for_newer_processors_starts_and_so_does_the_plain_one(
     tmp_path: Path, out: Path, compile_c: Compile

@@ -10,11 +10,11 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Set
 
-from magicpak.bundle import Bundle, BundlePath, File, Meta, Origin, Placed, Why
+from magicpak.bundle import Bundle, BundlePath, File, Link, Meta, Origin, Placed, Why
 from magicpak.collect import Host
 from magicpak.loader import cache
 from magicpak.loader.closure import Library
-from magicpak.loader.search import Flavour, Loader
+from magicpak.loader.search import Flavour, How, Loader
 from magicpak.resolve import Root
 
 log = logging.getLogger(__name__)
@@ -54,6 +54,25 @@ def configuration(
         directories = sorted({directory(entry.path) for entry in entries})
         yield _generated(CACHE, cache.serialise(entries, little_endian))
         yield _generated(CONFIGURATION, os.fsencode("".join(f"{each}\n" for each in directories)))
+
+
+def links(
+    bundle: Bundle, lost: Iterable[tuple[str, Root]], host: Host
+) -> Iterator[Placed]:
+    """Make links where libraries are looked for that are needed by a path relative to ``$ORIGIN``.
+
+    ``lost`` has the paths, and the objects for which the loader looks there.
+    """
+    for name, root in lost:
+        parent, _, base = name.rpartition("/")
+        place = bundle.resolve(parent, final=True) if name.startswith("/") else None
+        for library in root.closure.libraries if place is not None else ():
+            if library.place.how is How.SLASH and os.path.basename(library.path) == base:
+                text = host.place(library.path)
+                if bundle.resolve(text) is not None:
+                    entry = Link(text, Meta(0o777))
+                    yield Placed(BundlePath(f"{place}/{base}"), entry, Origin(Why.CACHE))
+                    break
 
 
 def _is_in(bundle: Bundle, library: Library, host: Host) -> bool:

@@ -77,9 +77,11 @@ def replay(bundle: Bundle, roots: Collection[Root], host: Host, excluded: Bundle
     while True:
         mended = bundle.add(mend.configuration(bundle, resolved, wanted, host))
         lost = list(_lost(mended, located, host))
+        by_path = list(mend.links(mended, ((loss.name, loss.root) for loss in lost), host))
         new = {loss.name for loss in (*lost, *_lost_without_proc(mended, located, host))} - wanted
-        if not new:
+        if not (new or by_path):
             break
+        bundle = bundle.add(by_path)
         # What a lost library needs is seen only when that one is found: look ahead.
         wanted |= new | {name for root in resolved for name in _far(root)}
     mend.report(bundle, mended)
