@@ -37,6 +37,11 @@ ROOTS = (
     "rich._unicode_data",
 )
 
+STAND_INS = {
+    path.relative_to(HERE / "absent").as_posix(): path for path in (HERE / "absent").rglob("*.py")
+}
+"""Small modules in the place of what needs much, by their paths in the archive."""
+
 UNUSED = frozenset(
     # Frozen, under other names.
     {"importlib._bootstrap", "importlib._bootstrap_external"}
@@ -68,8 +73,9 @@ def find_modules(packages: str) -> Iterator[tuple[str, Path]]:
     Raises BuildFailed where one in C is not built in.
     """
     standard = sysconfig.get_path("stdlib")
-    places = [str(HERE / "absent"), str(SOURCE), packages, standard, f"{standard}/lib-dynload"]
-    finder = ModuleFinder(places, excludes=sorted(UNUSED))
+    places = [str(SOURCE), packages, standard, f"{standard}/lib-dynload"]
+    replaced = {path.removesuffix(".py").replace("/", ".") for path in STAND_INS}
+    finder = ModuleFinder(places, excludes=sorted(UNUSED | replaced))
     for root in ROOTS:
         finder.import_hook(root)
     for name, module in finder.modules.items():
@@ -81,6 +87,7 @@ def find_modules(packages: str) -> Iterator[tuple[str, Path]]:
             raise BuildFailed(f"{name} is imported, and main.c does not have it built in")
     for table in Path(packages, "rich/_unicode_data").glob("unicode*.py"):
         yield f"rich/_unicode_data/{table.name}", table
+    yield from STAND_INS.items()
 
 
 def archive_members(packages: str) -> Iterator[tuple[str, bytes]]:

@@ -1,0 +1,44 @@
+# Images with magicpak in them, from this checkout:
+#
+#   docker build --target magicpak -t magicpak/magicpak .
+#     nothing but the file /magicpak, to copy it from
+#   docker build --build-arg BASE_IMAGE=debian:trixie -t magicpak/debian:trixie .
+#     an image based on Debian or Ubuntu, with magicpak and all that it can use
+
+ARG BASE_IMAGE=debian:bookworm
+
+# The glibc and the Python of Debian 12 are those that end up in the file.
+FROM debian:bookworm-slim AS build
+
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends \
+      gcc libc6-dev libpython3-dev python3-pip zlib1g-dev \
+ && rm -rf /var/lib/apt/lists/*
+
+COPY src /src
+RUN python3 /src/standalone/build.py /magicpak
+
+
+FROM scratch AS magicpak
+
+COPY --from=build /magicpak /magicpak
+
+ENTRYPOINT ["/magicpak"]
+
+
+FROM ${BASE_IMAGE}
+
+# A base image may bring a compiler of its own. Debian 12 has upx among its backports only.
+RUN set -e; \
+    . /etc/os-release; \
+    if [ "$VERSION_CODENAME" = bookworm ]; then \
+      echo "deb http://deb.debian.org/debian bookworm-backports main" \
+        > /etc/apt/sources.list.d/backports.list; \
+    fi; \
+    compiler=; \
+    command -v cc > /dev/null || compiler="gcc libc6-dev"; \
+    apt-get update; \
+    apt-get install -y --no-install-recommends busybox-static strace upx-ucl $compiler; \
+    rm -rf /var/lib/apt/lists/*
+
+COPY --from=build /magicpak /usr/bin/magicpak
