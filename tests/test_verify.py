@@ -320,14 +320,17 @@ def test_the_excluded_loader_is_a_warning(out: Path, compile_c: Compile) -> None
 
 
 def test_a_program_that_would_not_start_is_an_error(tmp_path: Path, out: Path) -> None:
-    """Its RPATH leads through the place where it lay, in a needed name that no cache mends."""
+    """Its RUNPATH leads to /lib from where it lay only, and DF_1_NODEFLIB bars what has /lib."""
     tree = tmp_path / "tree"
     Made().write(tree / "ld.so")
-    Made([("needed", "$ORIGIN/libf.so")], "/ld.so").write(tree / "app" / "program")
-    Made().write(tree / "app" / "libf.so")
-    run = magicpak("--sysroot", tree, "--install-to", "/bin/", "/app/program", out)
+    dynamic = [("needed", "libf.so"), ("runpath", "$ORIGIN/../lib")]
+    Made(dynamic, "/ld.so", flags_1=0x800).write(tree / "app" / "program")
+    Made().write(tree / "lib" / "libf.so")
+    run = magicpak("--sysroot", tree, "--install-to", "/x/y/", "/app/program", out)
     assert run.returncode == 1
-    assert "error: /bin/program would not start in the bundle: /bin/libf.so" in run.stderr
+    assert "error: /x/y/program would not start in the bundle: libf.so: looked in /x/y/../lib" in (
+        run.stderr
+    )
     assert not out.exists()
     assert magicpak("--sysroot", tree, "/app/program", out).returncode == 0
 
