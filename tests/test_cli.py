@@ -317,8 +317,9 @@ def test_a_locale_without_utf8_is_no_obstacle(tmp_path: Path) -> None:
 def test_closed_or_full_standard_streams_are_no_obstacle(tmp_path: Path, closing: str) -> None:
     line = f'exec "$0" -m magicpak -v /bin/true out {closing}'
     run = subprocess.run(
-        ["sh", "-c", line, sys.executable], cwd=tmp_path, capture_output=True, check=False
-    )
+        ["sh", "-c", line, sys.executable],
+        cwd=tmp_path, env={"PATH": os.environ["PATH"]}, capture_output=True, check=False,
+    )  # fmt: skip
     assert run.returncode == 0
     assert b"Traceback" not in run.stderr
     assert "/bin/true" in paths(tmp_path / "out")

@@ -75,11 +75,15 @@ def _print(label: str, style: str, text: str) -> None:
 
 
 def _write(text: str) -> None:
-    # A reader that has gone or a full disk under a log is no reason to fail.
-    with contextlib.suppress(OSError):
-        if sys.stderr is not None:  # it was closed by the caller
-            sys.stderr.write(text)
-            sys.stderr.flush()
+    if sys.stderr is None:  # it was closed by the caller
+        return
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        # A reader that has gone or a full disk under a log is no reason to fail. What its buffer
+        # holds would be one, at the interpreter's end.
+        sys.stderr = None
 
 
 def _on_terminal() -> bool:
