@@ -611,6 +611,26 @@ def test_an_answer_needs_a_listener(tmp_path: Path) -> None:
         assert here.answers()
 
 
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, socket.AF_UNIX])
+def test_waiting_for_a_server_takes_none_of_its_connections(
+    tmp_path: Path, family: socket.AddressFamily
+) -> None:
+    path = str(tmp_path / "a sock")
+    address = {socket.AF_INET: ("0.0.0.0", 0), socket.AF_INET6: ("::1", 0)}  # noqa: S104
+    with socket.socket(family) as server:
+        try:
+            server.bind(address.get(family, path))
+        except OSError:
+            pytest.skip("no IPv6 here")
+        text = path if family is socket.AF_UNIX else str(server.getsockname()[1])
+        assert not Endpoint.parse(text).answers()
+        server.listen()
+        assert Endpoint.parse(text).answers()
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
 def script(path: Path, text: str) -> str:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)

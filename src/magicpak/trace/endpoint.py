@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from magicpak.trace.failures import MalformedEndpoint
+
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+_LOOPBACK = (b"", b"100007F", b"7F000001", b"1")
+"""Loopback and wildcard addresses as /proc/net writes them, in either byte order, stripped of 0."""
+_LISTEN = b"0A"
+_ACCEPTS = b"00010000"
 
 _TCP = re.compile(r"(?:(?P<host>[^:/\[\]]+|\[[^\]]+\])?:)?(?P<port>\d{1,5})", re.ASCII)
 
@@ -33,6 +42,26 @@ class Endpoint:
 
     def answers(self, seconds: float = 1.0) -> bool:
         """Tell whether it accepts a connection, waiting for it at most so long."""
+        return self._listens() or self._connects(seconds)
+
+    def _listens(self) -> bool:
+        """Look for it among the listeners of this machine: a server may take one connection only.
+
+        See proc(5), /proc/net.
+        """
+        if not self.port:
+            path = os.fsencode(self.host)
+            unix = (line.rstrip(b"\n").split(None, 7) for line in _table("unix"))
+            return any(len(row) > 7 and row[3] == _ACCEPTS and row[7] == path for row in unix)
+        if self.host not in _LOCAL:
+            return False
+        rows = (line.split() for name in ("tcp", "tcp6") for line in _table(name))
+        local = (row[1].split(b":") for row in rows if row[3] == _LISTEN)
+        return any(
+            int(port, 16) == self.port and host.strip(b"0") in _LOOPBACK for host, port in local
+        )
+
+    def _connects(self, seconds: float) -> bool:
         try:
             if self.port:
                 # Tries each address of the host: a server may listen on IPv4 only, or IPv6 only.
@@ -47,3 +76,10 @@ class Endpoint:
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}" if self.port else self.host
+
+
+def _table(name: str) -> Iterator[bytes]:
+    """Read a table of sockets, without its heading; where there is none, nothing."""
+    with contextlib.suppress(OSError), open(f"/proc/net/{name}", "rb") as file:
+        next(file, None)
+        yield from file
