@@ -13,7 +13,7 @@ import pytest
 
 from command import done, failed, magicpak, paths
 from magicpak import cli
-from magicpak.pipeline import Options
+from magicpak.options import Options
 
 IN_OUT = ("app", "out")
 SINGLE = {
@@ -34,6 +34,7 @@ REPEATABLE = {
     "--exclude": "exclude",
     "--mkdir": "mkdir",
     "--dynamic-arg": "dynamic_arg",
+    "--dynamic-run": "dynamic_run",
     "--upx-arg": "upx_arg",
 }
 FLAGS = {
@@ -153,7 +154,7 @@ def test_one_hyphen_is_a_name() -> None:
     assert parse("--test-stdin", "-", *IN_OUT)["test_stdin"] == "-"
 
 
-@pytest.mark.parametrize("option", ["--upx-arg", "--dynamic-arg"])
+@pytest.mark.parametrize("option", ["--upx-arg", "--dynamic-arg", "--dynamic-run"])
 @pytest.mark.parametrize("value", ["--best", "-9", "-v", "--", "-r=x", "--test"])
 def test_arguments_for_other_programs_may_begin_with_a_hyphen(option: str, value: str) -> None:
     name = REPEATABLE[option]

@@ -9,7 +9,8 @@ from magicpak.errors import MagicpakError
 from magicpak.version import VERSION
 
 if TYPE_CHECKING:
-    from magicpak.pipeline import Options, Report, pack
+    from magicpak.options import Options
+    from magicpak.pipeline import Report, pack
 
 __version__ = VERSION
 __all__ = ["MagicpakError", "Options", "Report", "__version__", "pack"]

@@ -17,7 +17,7 @@ from magicpak import console
 from magicpak.errors import IoError, MagicpakError
 from magicpak.version import VERSION
 
-HYPHENATED = {"--upx-arg", "--dynamic-arg"}
+HYPHENATED = {"--upx-arg", "--dynamic-arg", "--dynamic-run"}
 """Options whose value may begin with a hyphen."""
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -162,7 +162,8 @@ def command(log_level: str, verbose: bool, **options: Any) -> None:
     Copied onto `FROM scratch`, OUTPUT is a minimal container image.
     """  # fmt: skip
     console.set_up(console.Level.INFO if verbose else console.Level(log_level))
-    from magicpak.pipeline import Options, pack  # noqa: PLC0415  --help need not wait for it
+    from magicpak.options import Options  # noqa: PLC0415  --help need not wait for what works
+    from magicpak.pipeline import pack  # noqa: PLC0415  as above
 
     options["cc"] = options["cc"] or None
     pack(Options(**options), show=console.progress)

@@ -23,6 +23,7 @@ from magicpak.elf import SMALLEST, Elf, is_elf
 from magicpak.errors import IoError, MalformedExecutable, Unsupported
 from magicpak.loader.identify import Compiler, Identified
 from magicpak.loader.search import Environment
+from magicpak.options import Options
 from magicpak.resolve import Resolver
 
 if TYPE_CHECKING:
@@ -32,48 +33,6 @@ log = logging.getLogger(__name__)
 
 Show = Callable[[int], AbstractContextManager[Progress]]
 """Shows the progress of writing that many bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What to bundle, and how; the fields are the options of the command."""
-
-    inputs: tuple[str, ...]
-    output: str
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    mkdir: tuple[str, ...] = ()
-    install_to: str | None = None
-    test: bool = False
-    test_command: str | None = None
-    test_stdin: str | None = None
-    test_stdout: str | None = None
-    test_env: tuple[str, ...] = ()
-    """``NAME=VALUE`` each."""
-    test_timeout: float = 60
-    """Seconds."""
-    dynamic: bool = False
-    dynamic_arg: tuple[str, ...] = ()
-    dynamic_stdin: str | None = None
-    dynamic_run: tuple[str, ...] = ()
-    """Further runs, each with these arguments, quoted as in a shell."""
-    dynamic_timeout: float | None = None
-    """Seconds after which a run ends, as a success."""
-    dynamic_command: str | None = None
-    dynamic_wait_for: str | None = None
-    dynamic_allow_failure: bool = False
-    dynamic_log: tuple[str, ...] = ()
-    """Logs of runs made elsewhere; with any, nothing is run."""
-    compress: bool = False
-    upx_arg: tuple[str, ...] = ()
-    busybox: str = "busybox"
-    upx: str = "upx"
-    strace: str = "strace"
-    cc: str | None = None
-    """None for ``cc``, which may be missing."""
-    sysroot: str | None = None
-    """A directory that stands for ``/``; nothing of it is run."""
-    noload_resolver: bool = False
 
 
 class Report(NamedTuple):
@@ -114,7 +73,7 @@ def pack(options: Options, *, show: Show = _no_progress) -> Report:
 
     Raises MagicpakError; OUTPUT is then as it was.
     """
-    _check(options)
+    options.check()
     includes = [patterns.include(pattern) for pattern in options.include]
     excludes = [patterns.exclude(pattern) for pattern in options.exclude]
     target = destination(options.output)
@@ -132,19 +91,6 @@ def pack(options: Options, *, show: Show = _no_progress) -> Report:
         bundle, excluded = bundle.settled().without(lambda path: any(m(path) for m in excludes))
         bundle = _verify(run, bundle, excluded)
         return _write(run, inputs, bundle, target, show)
-
-
-def _check(options: Options) -> None:
-    """Refuse before any work what cannot be done. Raises Unsupported."""
-    _runs(options)
-    if options.sysroot is not None:
-        if not os.path.isdir(options.sysroot):
-            raise Unsupported(f"--sysroot {options.sysroot} is not a directory")
-        if options.dynamic and not options.dynamic_log:
-            raise Unsupported("--dynamic runs nothing below --sysroot; give it a --dynamic-log")
-    for setting in options.test_env:
-        if not setting.partition("=")[1]:
-            raise Unsupported(f"--test-env {setting} sets nothing; give NAME=VALUE")
 
 
 def _begin(options: Options, target: Destination, stack: contextlib.ExitStack) -> Run:
@@ -216,7 +162,7 @@ def _dynamic(run: Run, inputs: Iterable[Input], bundle: Bundle) -> Bundle:
         bundle = _add_touched(run, trace.read_log(_content(path), os.getcwd(), path), path, bundle)
     if options.dynamic_log:
         return bundle
-    for each, arguments in itertools.product(inputs, _runs(options)):
+    for each, arguments in itertools.product(inputs, options.runs()):
         log.info("run %s and watch", shlex.join((each.path, *arguments)))
         touched = trace.run(
             each.path,
@@ -231,15 +177,6 @@ def _dynamic(run: Run, inputs: Iterable[Input], bundle: Bundle) -> Bundle:
         )
         bundle = _add_touched(run, touched, each.path, bundle)
     return bundle
-
-
-def _runs(options: Options) -> list[tuple[str, ...]]:
-    """List the arguments of each traced run. Raises Unsupported."""
-    first = [options.dynamic_arg] if options.dynamic_arg or not options.dynamic_run else []
-    try:
-        return first + [tuple(shlex.split(text)) for text in options.dynamic_run]
-    except ValueError as e:
-        raise Unsupported(f"--dynamic-run cannot be split into arguments: {e}") from e
 
 
 def _content(path: str) -> bytes:

@@ -1,0 +1,71 @@
+"""What the user asks for: the options of the command as values, and which do not go together."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from dataclasses import dataclass
+
+from magicpak.errors import Unsupported
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to bundle, and how; the fields are the options of the command."""
+
+    inputs: tuple[str, ...]
+    output: str
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    mkdir: tuple[str, ...] = ()
+    install_to: str | None = None
+    test: bool = False
+    test_command: str | None = None
+    test_stdin: str | None = None
+    test_stdout: str | None = None
+    test_env: tuple[str, ...] = ()
+    """``NAME=VALUE`` each."""
+    test_timeout: float = 60
+    """Seconds."""
+    dynamic: bool = False
+    dynamic_arg: tuple[str, ...] = ()
+    dynamic_stdin: str | None = None
+    dynamic_run: tuple[str, ...] = ()
+    """Further runs, each with these arguments, quoted as in a shell."""
+    dynamic_timeout: float | None = None
+    """Seconds after which a run ends, as a success."""
+    dynamic_command: str | None = None
+    dynamic_wait_for: str | None = None
+    dynamic_allow_failure: bool = False
+    dynamic_log: tuple[str, ...] = ()
+    """Logs of runs made elsewhere; with any, nothing is run."""
+    compress: bool = False
+    upx_arg: tuple[str, ...] = ()
+    busybox: str = "busybox"
+    upx: str = "upx"
+    strace: str = "strace"
+    cc: str | None = None
+    """None for ``cc``, which may be missing."""
+    sysroot: str | None = None
+    """A directory that stands for ``/``; nothing of it is run."""
+    noload_resolver: bool = False
+
+    def check(self) -> None:
+        """Refuse before any work what cannot be done. Raises Unsupported."""
+        self.runs()
+        if self.sysroot is not None:
+            if not os.path.isdir(self.sysroot):
+                raise Unsupported(f"--sysroot {self.sysroot} is not a directory")
+            if self.dynamic and not self.dynamic_log:
+                raise Unsupported("--dynamic runs nothing below --sysroot; give it a --dynamic-log")
+        for setting in self.test_env:
+            if not setting.partition("=")[1]:
+                raise Unsupported(f"--test-env {setting} sets nothing; give NAME=VALUE")
+
+    def runs(self) -> list[tuple[str, ...]]:
+        """List the arguments of each traced run. Raises Unsupported."""
+        first = [self.dynamic_arg] if self.dynamic_arg or not self.dynamic_run else []
+        try:
+            return first + [tuple(shlex.split(text)) for text in self.dynamic_run]
+        except ValueError as e:
+            raise Unsupported(f"--dynamic-run cannot be split into arguments: {e}") from e
