@@ -19,6 +19,8 @@ from elftools.common.exceptions import ELFError
 from elftools.common.utils import struct_parse
 from elftools.elf.structs import ELFStructs
 
+from magicpak import dlopen_note
+from magicpak.dlopen_note import DlopenNote
 from magicpak.errors import IoError, MalformedExecutable
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,6 @@ MOST_ENTRIES = 1 << 16
 MOST_NOTES = 1 << 20
 PATH_MAX = 4096
 
-NOTE_DLOPEN = (b"FDO\0", 0x407C0C0A)
 UNWINDING = (b"pthread_exit", b"pthread_cancel", b"thrd_exit", b"backtrace")
 
 
@@ -48,16 +49,6 @@ class Abi(NamedTuple):
     little_endian: bool
     machine: str
     """An ``EM_…`` name of the ABI."""
-
-
-class DlopenNote(NamedTuple):
-    """One dependency that a file says it loads by dlopen(3) (UAPI.12)."""
-
-    sonames: tuple[str, ...]
-    """Alternatives, in the order in which they are tried."""
-    feature: str
-    priority: str
-    """``required``, ``recommended`` or ``suggested``."""
 
 
 class Versions(NamedTuple):
@@ -311,8 +302,7 @@ class _Image:
         places = [(segment["p_offset"], segment["p_filesz"]) for segment in segments]
         for offset, size in places + self._dlopen_section():
             notes = self._bytes(offset, min(size, MOST_NOTES))
-            for description in _notes(notes, self._abi.little_endian, NOTE_DLOPEN):
-                yield from _dlopen_entries(description)
+            yield from dlopen_note.read(notes, self._abi.little_endian)
 
     def _dlopen_section(self) -> list[tuple[int, int]]:
         """Find a section of such notes in no segment: objcopy(1) adds it so, for tools alone."""
@@ -334,34 +324,3 @@ class _Image:
             and section["sh_addr"] == 0
             and section["sh_offset"] <= self._size
         ]
-
-
-def _notes(data: bytes, little_endian: bool, wanted: tuple[bytes, int]) -> Iterator[bytes]:
-    """Go through a note segment; sizes are 4-byte words in either class (gabi, "Note Section")."""
-    order: Any = "little" if little_endian else "big"
-    position = 0
-    while position + 12 <= len(data):
-        name_size, size, kind = (
-            int.from_bytes(data[position + at : position + at + 4], order) for at in (0, 4, 8)
-        )
-        name = position + 12
-        start = name + (name_size + 3) // 4 * 4
-        if (data[name : name + name_size], kind) == wanted:
-            yield data[start : start + size]
-        position = start + (size + 3) // 4 * 4
-
-
-def _dlopen_entries(description: bytes) -> Iterator[DlopenNote]:
-    """Read the JSON array of a ``.note.dlopen``; one that is not well formed is worth a warning."""
-    import json  # noqa: PLC0415  few files have such a note
-
-    try:
-        for entry in json.loads(description.rstrip(b"\0")):
-            sonames = entry["soname"]
-            yield DlopenNote(
-                tuple(str(name) for name in ([sonames] if isinstance(sonames, str) else sonames)),
-                str(entry.get("feature", "")),
-                str(entry.get("priority", "recommended")),
-            )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as e:
-        log.warning("a .note.dlopen is not well formed and is left aside: %s", e)

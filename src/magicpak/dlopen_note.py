@@ -1,0 +1,62 @@
+"""Which libraries a file says that it loads by dlopen(3): its ``.note.dlopen`` (UAPI.12).
+
+https://uapi-group.org/specifications/specs/elf_dlopen_metadata/
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+log = logging.getLogger(__name__)
+
+OWNER = b"FDO\0"
+TYPE = 0x407C0C0A
+
+
+class DlopenNote(NamedTuple):
+    """One dependency that a file says it loads by dlopen(3) (UAPI.12)."""
+
+    sonames: tuple[str, ...]
+    """Alternatives, in the order in which they are tried."""
+    feature: str
+    priority: str
+    """``required``, ``recommended`` or ``suggested``."""
+
+
+def read(segment: bytes, little_endian: bool) -> Iterator[DlopenNote]:
+    """Read what a note segment says of it."""
+    for description in _descriptions(segment, little_endian):
+        yield from _entries(description)
+
+
+def _descriptions(data: bytes, little_endian: bool) -> Iterator[bytes]:
+    """Go through a note segment; sizes are 4-byte words in either class (gabi, "Note Section")."""
+    order: Any = "little" if little_endian else "big"
+    position = 0
+    while position + 12 <= len(data):
+        name_size, size, kind = (
+            int.from_bytes(data[position + at : position + at + 4], order) for at in (0, 4, 8)
+        )
+        name = position + 12
+        start = name + (name_size + 3) // 4 * 4
+        if (data[name : name + name_size], kind) == (OWNER, TYPE):
+            yield data[start : start + size]
+        position = start + (size + 3) // 4 * 4
+
+
+def _entries(description: bytes) -> Iterator[DlopenNote]:
+    """Read the JSON array of a ``.note.dlopen``; one that is not well formed is worth a warning."""
+    import json  # noqa: PLC0415  few files have such a note
+
+    try:
+        for entry in json.loads(description.rstrip(b"\0")):
+            sonames = entry["soname"]
+            yield DlopenNote(
+                tuple(str(name) for name in ([sonames] if isinstance(sonames, str) else sonames)),
+                str(entry.get("feature", "")),
+                str(entry.get("priority", "recommended")),
+            )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as e:
+        log.warning("a .note.dlopen is not well formed and is left aside: %s", e)
