@@ -9,13 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-PACKAGES = {
-    "busybox": "busybox-static",
-    "cc": "gcc libc6-dev",
-    "strace": "strace",
-    "upx": "upx-ucl",
-}
-"""Debian packages that have the programs magicpak runs, by the program's name."""
+from magicpak.packages import installation
 
 EMPTY = "''"
 """How an empty path is shown."""
@@ -73,8 +67,8 @@ class ToolNotFound(MagicpakError):
     option: str
 
     def __str__(self) -> str:
-        package = PACKAGES.get(self.tool)
-        install = f"install it (apt-get install {package}) or " if package else ""
+        command = installation(self.tool)
+        install = f"install it ({command}) or " if command else ""
         return (
             f"Unable to locate executable '{self.name}': cannot find binary path; "
             f"{install}name it with {self.option}"

@@ -233,7 +233,7 @@ def kill_session(leader: int) -> None:
 def find(name: str, tool: str, option: str) -> str:
     """Find a program by name on PATH, or by path, as execvp(3) does.
 
-    Raises ToolNotFound, which tells the Debian package of ``tool`` and the ``option`` to name it.
+    Raises ToolNotFound, which tells how to install ``tool``, and the ``option`` to name it.
     """
     path = shutil.which(name)
     if path is None:

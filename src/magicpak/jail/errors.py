@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from magicpak import process
 from magicpak.errors import MagicpakError, one_line, printable
+from magicpak.packages import installation
 
 KEPT = 1000
 """Characters of each output that a message shows."""
@@ -101,7 +102,7 @@ class BusyboxNotStatic(MagicpakError):
         return (
             f"Test failed: {printable(self.path)} is dynamically linked, so that it would not run "
             f"inside a bundle without its libraries; install a static one "
-            f"(apt-get install busybox-static) or name one with --busybox"
+            f"({installation('busybox')}) or name one with --busybox"
         )
 
 

@@ -1,0 +1,37 @@
+"""The next step after a missing tool is the one of this system."""
+
+from __future__ import annotations
+
+import pytest
+
+from magicpak import packages
+
+
+@pytest.mark.parametrize(
+    ("tool", "manager", "command"),
+    [
+        ("upx", "apt-get", "apt-get install upx-ucl"),
+        ("upx", "dnf", "dnf install upx"),
+        ("cc", "apk", "apk add gcc musl-dev"),
+        ("busybox", "apk", "apk add busybox-static"),
+        ("strace", "pacman", "pacman -S strace"),
+        ("grep", "apt-get", None),
+    ],
+)
+def test_a_tool_is_installed_as_this_system_does(
+    tool: str, manager: str, command: str | None
+) -> None:
+    assert packages.installation(tool, manager) == command
+
+
+@pytest.mark.parametrize("tool", packages.PACKAGES)
+@pytest.mark.parametrize("manager", packages.MANAGERS)
+def test_each_tool_has_a_package_everywhere(tool: str, manager: str) -> None:
+    command = packages.installation(tool, manager)
+    assert command is not None
+    assert command.startswith(f"{packages.MANAGERS[manager]} ")
+
+
+def test_the_package_manager_is_the_one_that_is_there() -> None:
+    assert packages.manager(lambda path: path.endswith("/dnf")) == "dnf"
+    assert packages.manager(lambda _path: False) == "apt-get"
