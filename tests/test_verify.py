@@ -388,6 +388,33 @@ def test_what_only_its_program_can_have_loaded_is_no_warning(
     assert warning.startswith(f"warning: {part} will not find libmachine.so in the bundle: looked ")
 
 
+@pytest.mark.needs("cc", "root", "strace")
+def test_a_script_may_say_where_the_libraries_are(
+    tmp_path: Path, out: Path, compile_c: Compile
+) -> None:
+    found = library(compile_c, "lib/libf.so")
+    program = compile_c("program", CALLS, f"-L{found.parent}", "-lf")
+    script = tmp_path / "start"
+    script.write_text(f"#!/bin/sh\nLD_LIBRARY_PATH={found.parent} {program}; test $? = 7\n")
+    script.chmod(0o755)
+    assert bundled(out, script, "-d") == (
+        f"warning: {program} will not find libf.so, unless LD_LIBRARY_PATH has {found}\n"
+    )
+    assert start(out, script).returncode == 0
+
+
+@needs_root
+def test_an_included_program_that_does_not_start_may_be_excluded(
+    tmp_path: Path, out: Path, compile_c: Compile
+) -> None:
+    found = library(compile_c, "libf.so")
+    program = compile_c("tools/program", CALLS, f"-L{tmp_path}", "-lf")
+    found.unlink()
+    run = magicpak("/bin/true", "-i", program.parent, out)
+    assert f"error: {program} would not start in the bundle: libf.so: looked in" in run.stderr
+    assert bundled(out, "/bin/true", "-i", program.parent, "-e", program) == ""
+
+
 @needs_root
 def test_what_is_missing_is_told_once_although_the_search_is_replayed(
     out: Path, compile_c: Compile

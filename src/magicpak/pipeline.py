@@ -150,7 +150,7 @@ def _install(run: Run, inputs: Iterable[Input], bundle: Bundle) -> Bundle:
 def _libraries(run: Run, inputs: Iterable[Input], bundle: Bundle) -> Bundle:
     log.info("resolve shared libraries")
     programs = ((path, elf) for each in inputs for path, elf in each.programs if elf is not None)
-    return bundle.add(run.resolver.among(programs))
+    return bundle.add(run.resolver.among(programs, must_start=True))
 
 
 def _dynamic(run: Run, inputs: Iterable[Input], bundle: Bundle) -> Bundle:

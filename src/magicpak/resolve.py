@@ -70,7 +70,7 @@ class Resolver:
         return os.access(self.host.follow(path), os.X_OK)
 
     def root(self, path: str, elf: Elf) -> Root:
-        """Resolve an object. Raises LookupFailed or LookupRefused where it cannot start."""
+        """Resolve an object."""
         if elf.identity not in self.roots:
             self.roots[elf.identity] = self._resolve(path, elf)
         return self.roots[elf.identity]
@@ -89,9 +89,6 @@ class Resolver:
         found = closure(elf, place, loader, self.host, self.environment, ask=ask)
         for level, text in found.notices:
             log.log(level, "%s", text)
-        if elf.runs and found.failures:
-            raise found.failures[0]
-        # What a library alone does not find, its program may have: the replay judges.
         return Root(path, elf, loader, found)
 
     def entries(self, root: Root) -> Iterator[Placed]:
@@ -108,7 +105,16 @@ class Resolver:
             origin = Origin(Why.NEEDED, library.needed_by)
             yield from self.host.entries(library.path, self.host.place(library.path), origin)
 
-    def among(self, paths: Iterable[tuple[str, Elf]]) -> Iterator[Placed]:
-        """Give the entries that several objects bring."""
+    def among(
+        self, paths: Iterable[tuple[str, Elf]], *, must_start: bool = False
+    ) -> Iterator[Placed]:
+        """Give the entries that several objects bring.
+
+        With ``must_start``, raises LookupFailed or LookupRefused for a program that does not start.
+        Of others the replay judges: they may be excluded, or be started with another environment.
+        """
         for path, elf in paths:
-            yield from self.entries(self.root(path, elf))
+            root = self.root(path, elf)
+            if must_start and elf.runs and root.closure.failures:
+                raise root.closure.failures[0]
+            yield from self.entries(root)

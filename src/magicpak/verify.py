@@ -86,11 +86,10 @@ def replay(bundle: Bundle, roots: Collection[Root], host: Host, excluded: Bundle
         wanted |= new | {name for root in resolved for name in _far(root)}
     mend.report(bundle, mended)
     gone = _Gone.of(excluded)
-    present = {root.elf.soname for _, root in located}
+    present = {root.elf.soname: path for path, root in located if root.elf.soname}
     for loss in lost:
-        if loss.name in present and not loss.root.elf.runs:
-            # As libjvm.so is there before the other libraries of Java, which name no path to it.
-            log.info("%s needs %s, which its program has to load first", loss.path, loss.name)
+        if loss.name in present and not loss.starts:
+            _tell_present(loss, present[loss.name])
         else:
             _judge(loss, gone, host)
     _check_versions(resolved)
@@ -232,6 +231,17 @@ class _Gone(NamedTuple):
             loader = host.elf(loss.name)
             identities |= {loader.identity} if loader is not None else set()
         return not (self.paths.isdisjoint(places) and self.files.isdisjoint(identities))
+
+
+def _tell_present(loss: Lost, path: str) -> None:
+    """Tell of a library that is in the bundle, but not where the loader looks by itself.
+
+    The program may have loaded it before, as Java does with libjvm.so; a script that starts the
+    program may set LD_LIBRARY_PATH.
+    """
+    level = logging.WARNING if loss.root.elf.runs else logging.INFO
+    by = "unless LD_LIBRARY_PATH has" if loss.root.elf.runs else "unless its program has loaded"
+    log.log(level, "%s will not find %s, %s %s", loss.path, loss.name, by, path)
 
 
 def _judge(loss: Lost, gone: _Gone, host: Host) -> None:
