@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import docker_engine
+
 TOOLS = {"cc": "cc", "strace": "strace", "upx": "upx", "busybox": "busybox", "patchelf": "patchelf"}
 """Capabilities that are programs."""
 
@@ -27,22 +29,25 @@ def _user_namespaces_work() -> bool:
     ).returncode == 0
 
 
-def _docker_answers() -> bool:
-    return shutil.which("docker") is not None and subprocess.run(
-        ["docker", "version"], capture_output=True, check=False
-    ).returncode == 0
+def _static_python() -> bool:
+    """Tell whether the system's Python has a library to link statically (libpython3-dev)."""
+    code = "import os, sysconfig as s; print(os.listdir(s.get_config_var('LIBPL')))"
+    run = subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True, check=False)
+    return b".a'" in run.stdout
 
 
 @functools.cache
 def lacking(capability: str) -> str | None:
     """Say why the machine lacks a capability; None where it has it."""
+    if capability == "docker":
+        return docker_engine.lacking()
     if capability in TOOLS and shutil.which(TOOLS[capability]) is None:
         return f"{TOOLS[capability]} is not installed"
     checks: dict[str, tuple[Callable[[], bool], str]] = {
         "root": (lambda: os.geteuid() == 0, "only root can do that"),
         "strace": (_strace_works, "strace may not trace here"),
         "userns": (_user_namespaces_work, "user namespaces are not permitted"),
-        "docker": (_docker_answers, "no Docker engine answers"),
+        "static python": (_static_python, "the system's python3 has no static library"),
     }
     check, reason = checks.get(capability, (lambda: True, ""))
     if capability not in TOOLS and capability not in checks:
@@ -52,7 +57,9 @@ def lacking(capability: str) -> str | None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what the machine cannot do."""
+    """Skip what the machine cannot do, and what takes long unless it is asked for."""
+    if item.get_closest_marker("docker") is not None and not _docker_wanted(item.config):
+        pytest.skip("takes minutes and 2 GB: run it by -m docker")
     for mark in item.iter_markers("needs"):
         for capability in mark.args:
             reason = lacking(capability)
@@ -69,6 +76,11 @@ def pytest_runtest_makereport() -> Iterator[None]:
     if report.skipped and os.environ.get("MAGICPAK_TESTS_REQUIRE_ALL"):
         report.outcome = "failed"
         report.longrepr = f"required here, but skipped: {report.longrepr[2]}"
+
+
+def _docker_wanted(config: pytest.Config) -> bool:
+    everything = bool(os.environ.get("MAGICPAK_TESTS_REQUIRE_ALL"))
+    return everything or "docker" in str(config.getoption("markexpr"))
 
 
 @pytest.fixture

@@ -1,0 +1,189 @@
+"""Images, as a user builds and runs them: by a real Docker engine, without any privileges."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import docker_engine
+from docker_engine import SUITES, Engine
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted(path.parent.name for path in ROOT.glob("example/*/Dockerfile"))
+MEGABYTE = 1_000_000
+
+docker = [pytest.mark.docker, pytest.mark.needs("docker")]
+"""What the tests are marked with that need an engine."""
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    # Not below pytest's directory, which is kept: this one goes with the engine.
+    scratch = Path(tempfile.mkdtemp(prefix="magicpak-docker-"))
+    try:
+        with docker_engine.running(scratch) as running:
+            yield running
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def single(engine: Engine) -> str:
+    """The image that holds the single file."""
+    engine.base("bookworm", slim=True)
+    engine.build(ROOT, "magicpak/magicpak", "--target", "magicpak")
+    return "magicpak/magicpak"
+
+
+Add = Callable[[str, str], None]
+
+
+@pytest.fixture(scope="session")
+def sizes(engine: Engine, request: pytest.FixtureRequest) -> Iterator[Add]:
+    """Collects images and what they come from, and at the end prints the README's table."""
+    rows: list[str] = []
+
+    def add(image: str, base: str) -> None:
+        size, whole = (f"{engine.size(name) / MEGABYTE:.1f} MB" for name in (image, base))
+        rows.append(f"| `{image.rpartition('/')[2]}` | {size} | `{base}` | {whole} |")
+
+    yield add
+    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        reporter.write_line("")
+        for row in ("| image | size | base | size |", "| --- | --- | --- | --- |", *sorted(rows)):
+            reporter.write_line(row)
+
+
+def test_the_readme_shows_an_example_letter_for_letter() -> None:
+    shown = re.findall(r"^```dockerfile\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    assert shown[0] == (ROOT / "example/clang-format/Dockerfile").read_text()
+
+
+def base_of(example: str) -> str:
+    return (ROOT / "example" / example / "Dockerfile").read_text().split()[1]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_ends_with_nothing_but_its_bundle(example: str) -> None:
+    text = (ROOT / "example" / example / "Dockerfile").read_text()
+    assert re.fullmatch(r"debian:\w+-slim", base_of(example))
+    assert "\nCOPY --from=magicpak/magicpak /magicpak /usr/bin/magicpak\n" in text
+    assert "\nFROM scratch\nCOPY --from=0 /bundle /.\n" in text
+
+
+class TestWithAnEngine:
+    pytestmark = docker
+
+    def test_the_image_holds_nothing_but_the_file(
+        self, engine: Engine, single: str, tmp_path: Path
+    ) -> None:
+        assert engine.files(single) == ["magicpak"]
+        assert engine.run(single, "--version").stdout.startswith("magicpak ")
+        engine.copy(single, "/magicpak", tmp_path / "magicpak")
+        kind = subprocess.run(
+            ["file", "-b", tmp_path / "magicpak"], capture_output=True, text=True, check=True
+        )
+        assert "statically linked" in kind.stdout
+
+    @pytest.mark.parametrize("suite", SUITES)
+    def test_each_generation_of_glibc_traces_compresses_tests_and_runs(
+        self, engine: Engine, single: str, sizes: Add, tmp_path: Path, suite: str
+    ) -> None:
+        assert single  # what it is built from need not be built again
+        tools = f"magicpak/debian:{suite}"
+        base = engine.base(suite)
+        engine.build(ROOT, tools, "--build-arg", f"BASE_IMAGE={base}")
+        (tmp_path / "sum.pl").write_text(
+            "use List::Util 'sum'; use POSIX 'floor'; print floor(sum(@ARGV)), qq(\\n);"
+        )
+        (tmp_path / "Dockerfile").write_text(
+            f"FROM {tools}\n"
+            "RUN ! command -v python3\n"
+            "COPY sum.pl /app/sum.pl\n"
+            "RUN magicpak -v /usr/bin/perl /bundle --dynamic --dynamic-run '/app/sum.pl 1 2.5' \\\n"
+            "      --compress --test --test-command 'perl /app/sum.pl 40 2.9' --test-stdout 42\n"
+            "FROM scratch\n"
+            "COPY --from=0 /bundle /.\n"
+            'ENTRYPOINT ["/usr/bin/perl", "/app/sum.pl"]\n'
+        )
+        image = f"magicpak-test/perl:{suite}"
+        printed = engine.build(tmp_path, image)
+        assert re.search(r"compress", printed)
+        run = engine.run(image, "1", "2", "3.5")
+        assert (run.returncode, run.stdout, run.stderr) == (0, "6\n", "")
+        engine.copy(image, "/usr/bin/perl", tmp_path / "perl")
+        assert b"UPX!" in (tmp_path / "perl").read_bytes()
+        sizes(image, base)
+        assert engine.size(image) < engine.size(base) / 5
+
+    def test_clang_format(self, engine: Engine, single: str, sizes: Add) -> None:
+        image = example("clang-format", engine, single, sizes)
+        run = engine.run(image, stdin="int  f( int*x ){return *x ;}")
+        assert (run.returncode, run.stdout) == (0, "int f(int *x) { return *x; }")
+
+    def test_patchelf(self, engine: Engine, single: str, sizes: Add) -> None:
+        image = example("patchelf", engine, single, sizes)
+        run = engine.run(image, "--version")
+        assert re.fullmatch(r"patchelf 0\.\d+\.\d+\n", run.stdout)
+        work = ("-v", "/bin/true:/work/true:ro")
+        run = engine.run(image, "--print-needed", "true", options=work)
+        assert (run.returncode, run.stdout) == (0, "libc.so.6\n")
+
+    def test_python(self, engine: Engine, single: str, sizes: Add) -> None:
+        image = example("python", engine, single, sizes)
+        assert engine.run(image, "Ada").stdout == "Hello, Ada!\n"
+        assert engine.run(image, "--json", "Ada").stdout == '{"greeting": "Hello, Ada!"}\n'
+
+    def test_redis(self, engine: Engine, single: str, sizes: Add) -> None:
+        image = example("redis", engine, single, sizes)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        server = ("run", "-d", "--rm", "--network", "host", image, "--port", str(port))
+        container = engine.docker(*server).stdout.strip()
+        try:
+            with connection(port) as client:
+                for line in ("PING", "SET a 1", "INCR a", "SAVE"):
+                    client.write(f"{line}\r\n".encode())
+                answers = [client.readline() for _ in range(4)]
+        finally:
+            engine.docker("kill", container)
+        assert answers == [b"+PONG\r\n", b"+OK\r\n", b":2\r\n", b"+OK\r\n"]
+
+    def test_every_example_is_among_the_tests(self) -> None:
+        named = {name.removeprefix("test_").replace("_", "-") for name in vars(type(self))}
+        assert named >= set(EXAMPLES)
+
+
+def example(name: str, engine: Engine, single: str, sizes: Add) -> str:
+    """Build an example, and return its image."""
+    assert single
+    base = base_of(name)
+    engine.base(base.removeprefix("debian:").removesuffix("-slim"), slim=True)
+    engine.build(ROOT / "example" / name, f"magicpak-example/{name}")
+    sizes(f"magicpak-example/{name}", base)
+    return f"magicpak-example/{name}"
+
+
+@contextlib.contextmanager
+def connection(port: int) -> Iterator[socket.SocketIO]:
+    """Connect to a server that is starting."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            client = socket.create_connection(("127.0.0.1", port), 5)
+            break
+        except OSError:
+            assert time.monotonic() < deadline, "the server does not answer"
+            time.sleep(0.1)
+    with client, client.makefile("rwb", buffering=0) as pipe:
+        yield pipe

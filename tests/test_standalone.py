@@ -1,0 +1,252 @@
+"""The single file: built once, then used as the command is, where there is nothing but a kernel."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from command import failed, paths
+from test_console import on_terminal
+
+pytestmark = pytest.mark.needs("static python", "cc", "root", "file", "unshare")
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ROOT / "src"
+NOBODY = "65534"
+
+COMMAND_TESTS = ("bad_input", "cli", "collect", "console", "pipeline")
+
+# A directory with /proc, in which nothing else is: mounts end with the namespace.
+ALONE = 'mkdir -p "$0/proc" && mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
+
+IMPORT_ALL = """
+import importlib, sys
+file, *built_in = sys.argv[1].split()
+sys.path[:] = [file]
+for name in {*sys.builtin_module_names} - {*built_in}:
+    sys.modules[name] = None
+sys.modules["_magicpak_kernel"] = sys
+for name in sys.argv[2].split():
+    importlib.import_module(name)
+"""
+
+
+def build(output: Path) -> Path:
+    builder = ("/usr/bin/python3", SOURCES / "standalone/build.py", output)
+    done = subprocess.run(builder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return output
+
+
+@pytest.fixture(scope="session")
+def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("single")
+    for parent in (directory, directory.parent, directory.parent.parent):
+        parent.chmod(0o755)
+    return build(directory / "magicpak")
+
+
+def run(
+    single: Path, *args: str | Path, cwd: Path, prefix: tuple[str | Path, ...] = (),
+    env: dict[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:  # fmt: skip
+    return subprocess.run(
+        [*prefix, single, *args], cwd=cwd, env=env, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_it_is_statically_linked_and_of_the_size_of_its_predecessors(single: Path) -> None:
+    kind = subprocess.run(["file", "-b", single], capture_output=True, text=True, check=True)
+    assert "statically linked" in kind.stdout
+    assert stat.S_IMODE(single.stat().st_mode) == 0o755
+    assert single.stat().st_size < 10_000_000
+
+
+def test_two_builds_give_the_same_bytes(single: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "elsewhere"
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    shutil.copytree(SOURCES, copy, ignore=ignored)
+    subprocess.run(
+        ["/usr/bin/python3", copy / "standalone/build.py", tmp_path / "again"],
+        check=True, capture_output=True, env={"PATH": os.environ["PATH"], "TZ": "Asia/Tokyo"},
+    )  # fmt: skip
+    assert single.read_bytes() == (tmp_path / "again").read_bytes()
+
+
+def test_it_holds_all_of_magicpak_and_all_that_this_imports(single: Path) -> None:
+    inside = zipfile.ZipFile(single).namelist()
+    modules = {path.relative_to(SOURCES).as_posix() for path in SOURCES.glob("magicpak/**/*.py")}
+    assert {f"{path}c" for path in modules - {"magicpak/__main__.py"}} <= set(inside)
+    names = [name.removesuffix(".pyc").removesuffix("/__init__") for name in inside]
+    source = (SOURCES / "standalone/main.c").read_text()
+    built_in = [line.split('"')[1] for line in source.splitlines() if line.startswith('  { "')]
+    wanted = [name for name in names if not name.startswith(("licenses/", "rich/_windows"))]
+    done = subprocess.run(
+        ["/usr/bin/python3", "-I", "-S", "-c", IMPORT_ALL, f"{single} {' '.join(built_in)}",
+         " ".join(name.replace("/", ".") for name in wanted if not name.endswith(".c"))],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_its_only_needs_are_a_kernel_and_proc(single: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    shutil.copy(single, tmp_path / "magicpak")
+    alone = ("unshare", "--mount", "sh", "-c", ALONE, tmp_path, "/magicpak")
+    for args, env in (
+        (("--version",), {}),
+        (("/magicpak", "/bundle"), {"TMPDIR": "/other"}),  # there is no /tmp
+    ):
+        done = subprocess.run([*alone, *args], env=env, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert paths(tmp_path / "bundle") == {"/magicpak"}
+    assert (tmp_path / "bundle/magicpak").read_bytes() == single.read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"bundle", "magicpak", "other", "proc"}
+
+
+def test_without_proc_it_says_so(single: Path, tmp_path: Path) -> None:
+    shutil.copy(single, tmp_path / "magicpak")
+    done = run(Path("/magicpak"), "--version", cwd=tmp_path, prefix=("chroot", tmp_path))
+    assert failed(done) == "magicpak reads itself as /proc/self/exe: /proc is not mounted"
+
+
+@pytest.mark.parametrize("cut", [1, 1 << 20, 4 << 20])
+def test_a_part_of_it_says_that_it_is_damaged(single: Path, tmp_path: Path, cut: int) -> None:
+    shutil.copy(single, tmp_path / "magicpak")
+    os.truncate(tmp_path / "magicpak", single.stat().st_size - cut)
+    done = run(tmp_path / "magicpak", "--version", cwd=tmp_path)
+    if cut < 4 << 20:
+        assert failed(done).startswith("magicpak is damaged: ")
+    else:
+        assert done.returncode != 0  # it is the kernel that refuses, or the file that ends
+
+
+def test_strip_is_said_to_have_damaged_it(single: Path, tmp_path: Path) -> None:
+    subprocess.run(["strip", "-o", tmp_path / "magicpak", single], check=True)
+    done = run(tmp_path / "magicpak", "--version", cwd=tmp_path)
+    assert failed(done).startswith("magicpak is damaged: ")
+
+
+@pytest.mark.needs("strace", "busybox")
+def test_what_it_starts_sees_the_environment_that_it_was_given(
+    single: Path, tmp_path: Path
+) -> None:
+    tracer = tmp_path / "tracer"
+    tracer.write_text('#!/bin/sh\ncat /proc/$$/environ > environment\nexec strace "$@"\n')
+    tracer.chmod(0o755)
+    path = {"PATH": os.environ["PATH"]}
+    for given in (
+        path | {"PYTHONHOME": "/no", "PYTHONPATH": "/no", "PYTHONINSPECT": "1"},
+        path | {"LD_LIBRARY_PATH": "/lib:/opt", "LANG": "de_DE.ISO-8859-1"},
+    ):
+        done = run(single, "-d", "--strace", tracer, "/bin/true", "out", cwd=tmp_path, env=given)
+        assert done.returncode == 0, done.stderr
+        seen = (tmp_path / "environment").read_text().rstrip("\0").split("\0")
+        assert dict(entry.split("=", 1) for entry in seen) == given
+        shutil.rmtree(tmp_path / "out")
+
+
+@pytest.mark.parametrize("closing", [">&-", "2>&-", "<&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_closed_streams_are_no_obstacle(single: Path, tmp_path: Path, closing: str) -> None:
+    line = f'exec "$0" -v /bin/true out {closing}'
+    done = subprocess.run(["sh", "-c", line, single], cwd=tmp_path, check=False)
+    assert done.returncode == 0
+    assert "/bin/true" in paths(tmp_path / "out")
+
+
+@pytest.mark.needs("strace")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_and_what_it_started(
+    single: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    args = ("-v", "--dynamic", "--dynamic-arg", "60.25", "/bin/sleep", "out")
+    with subprocess.Popen(
+        [single, *args], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ) as child:  # fmt: skip
+        while not running("60.25"):
+            time.sleep(0.05)
+        child.send_signal(number)
+        assert child.stderr is not None
+        printed = child.stderr.read().splitlines()
+    assert child.returncode == 128 + number
+    assert printed[-1] == f"error: ended by {number.name}"
+    assert list(tmp_path.iterdir()) == []
+    assert not running("60.25")
+
+
+def running(argument: str) -> bool:
+    found = subprocess.run(["grep", "-lsa", argument, *Path("/proc").glob("[0-9]*/cmdline")],
+                           capture_output=True, text=True, check=False)  # fmt: skip
+    own = f"/proc/{os.getpid()}/"
+    return any(not line.startswith((own, "/proc/self")) for line in found.stdout.splitlines())
+
+
+@pytest.mark.needs("strace", "busybox", "upx")
+def test_it_traces_compresses_and_tests(single: Path, tmp_path: Path) -> None:
+    stages = ("--dynamic", "--dynamic-arg", "/etc/hostname", "--compress", "--test")
+    checks = ("--test-command", "sort /etc/hostname", "-i", "/etc/hostname")
+    done = run(single, *stages, *checks, "/usr/bin/sort", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert b"UPX!" in (tmp_path / "out/usr/bin/sort").read_bytes()
+    inside = ("env", "-i", "/usr/sbin/chroot", tmp_path / "out", "/usr/bin/sort", "/etc/hostname")
+    done = subprocess.run(inside, capture_output=True, check=True)
+    assert done.stdout == Path("/etc/hostname").read_bytes()
+
+
+@pytest.mark.needs("busybox", "userns", "setpriv")
+def test_it_tests_without_privileges(single: Path, tmp_path: Path) -> None:
+    for directory in (tmp_path, tmp_path.parent):
+        directory.chmod(0o755)
+    (tmp_path / "own").mkdir()
+    os.chown(tmp_path / "own", int(NOBODY), int(NOBODY))
+    nobody = ("setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups")
+    done = run(single, "--test", "/bin/true", "out", cwd=tmp_path / "own", prefix=nobody)
+    assert done.returncode == 0, done.stderr
+    assert "/bin/true" in paths(tmp_path / "own/out")
+
+
+@pytest.mark.needs("strace")
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", ""])
+def test_it_finds_a_server_by_name(single: Path, tmp_path: Path, host: str) -> None:
+    code = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); "
+    code += "print(s.getsockname()[1], file=open('port', 'w')); time.sleep(30)"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path) as server:
+        port = tmp_path / "port"
+        while not port.exists() or not port.read_text().strip():
+            time.sleep(0.05)
+        where = f"{host}:{port.read_text().strip()}"
+        args = ("-d", "--dynamic-arg", "30", "--dynamic-wait-for", where, "--dynamic-command", ":")
+        done = run(single, *args, "/bin/sleep", "out", cwd=tmp_path)
+        server.kill()
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.needs("strace")
+def test_it_shows_progress_on_a_terminal(single: Path, tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(bytes(40 << 20))
+    slowly = ("strace", "-qq", "-o", "/dev/null", "-e", "trace=copy_file_range")
+    slowly += ("-e", "inject=copy_file_range:delay_enter=300000")
+    status, shown = on_terminal(tmp_path, *slowly, single, "-i", "big", "/bin/true", "out")
+    assert status == 0, shown
+    assert "copying" in shown
+
+
+def test_it_passes_the_tests_of_the_command(single: Path) -> None:
+    modules = [ROOT / f"tests/test_{name}.py" for name in COMMAND_TESTS]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *modules],
+        cwd=ROOT, env={**os.environ, "MAGICPAK_COMMAND": str(single)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-5000:]
