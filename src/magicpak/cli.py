@@ -195,9 +195,11 @@ def main() -> NoReturn:
 
 def _occupy_standard_streams() -> None:
     """Open what the caller closed (``2>&-``), so that no file of ours gets such a number."""
-    while (spare := os.open(os.devnull, os.O_RDWR)) < 3:
-        pass
-    os.close(spare)
+    # The single file starts also where there is no /dev.
+    with contextlib.suppress(FileNotFoundError):
+        while (spare := os.open(os.devnull, os.O_RDWR)) < 3:
+            pass
+        os.close(spare)
 
 
 class _Ending:
