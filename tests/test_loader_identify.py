@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -162,6 +162,25 @@ def test_a_sysroot_is_read_and_nothing_in_it_run(
     assert known.directories == ("/lib/arch", "/usr/lib/arch", "/lib", "/usr/lib")
     assert (known.lib, known.platform, known.hwcaps, ask) == ("lib/arch", "aarch64", (), None)
     assert not ran
+
+
+@pytest.mark.needs("cc")
+def test_what_is_named_as_the_loader_and_is_none_is_not_run(
+    tmp_path: Path, stack: contextlib.ExitStack, compile_c: Callable[..., Path]
+) -> None:
+    trace = tmp_path / "ran"
+    source = f'#include <fcntl.h>\nint main(void) {{ return creat("{trace}", 0644) < 0; }}'
+    for interpreter in (
+        compile_c("interpreter", source),
+        compile_c("static", source, "-static"),
+        Path(shutil.copy("/bin/sh", tmp_path)),
+    ):
+        elf_file = Made([("needed", "libc.so.6")], str(interpreter)).write(tmp_path / "program")
+        host = Host()
+        loaders = Identified(host, host.follow, str(tmp_path), stack, Compiler("cc", chosen=True))
+        known, ask = loaders.loader(str(interpreter), host.read(str(elf_file)))
+        assert (known.hwcaps, ask) == ((), None)
+    assert not trace.exists()
 
 
 def test_ld_so_conf_stands_in_for_a_cache_in_a_sysroot(

@@ -159,8 +159,16 @@ class Identified:
         log.debug("%s looks in %s", interpreter, ":".join(path.directories))
         return loader, helper.place if helper is not None and self.dlopen else None
 
+    def _is_to_ask(self, interpreter: str) -> bool:
+        """Tell whether it is a loader: PT_INTERP can name any program, which must not be run."""
+        try:
+            found = self.view.elf(interpreter) if self.native else None
+        except (MalformedExecutable, IoError):
+            return False
+        return found is not None and (found.soname or "").startswith("ld")
+
     def _helper(self, interpreter: str, elf: Elf) -> Helper | None:
-        if not self.native or elf.abi != self._abi("/proc/self/exe"):
+        if not self._is_to_ask(interpreter) or elf.abi != self._abi("/proc/self/exe"):
             return None
         compiler = self.compiler.find()
         if compiler is None:
@@ -169,7 +177,7 @@ class Identified:
 
     def _diagnostics(self, interpreter: str) -> dict[str, str]:
         """Run ``ld.so --list-diagnostics`` (glibc 2.33 and later)."""
-        if not self.native:
+        if not self._is_to_ask(interpreter):
             return {}
         try:
             told = process.run((interpreter, "--list-diagnostics"), env={}, timeout=10)
