@@ -17,10 +17,13 @@ from pathlib import Path
 
 SUITES = ("bookworm", "trixie", "bullseye")
 MIRROR = "http://deb.debian.org/debian"
-NEEDED = ("docker", "dockerd", "debootstrap", "unshare")
+NEEDED = ("docker", "dockerd", "debootstrap", "unshare", "setpriv")
 
-# Whatever ends these tests also ends the shell's input. It is the first process of a pid namespace
-# and the owner of a mount namespace: with it end all containers, and no mount stays.
+# With the first process of a pid namespace end all others; with the last one of a mount namespace,
+# all its mounts.
+ENCLOSED = ("unshare", "--mount", "--mount-proc", "--pid", "--fork", "--kill-child")
+
+# Whatever ends these tests also ends the shell's input.
 SUPERVISED = """
 dockerd --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" -H "unix://$1/socket" \
     --iptables=false --bridge=none > "$1/log" 2>&1 &
@@ -119,9 +122,8 @@ def running(scratch: Path) -> Iterator[Engine]:
         return
     # Its builder is the classic one: BuildKit is no part of Debian's package.
     env = {**os.environ, "DOCKER_HOST": f"unix://{scratch}/socket", "DOCKER_BUILDKIT": "0"}
-    own = ("unshare", "--mount", "--pid", "--fork", "--mount-proc")
     with subprocess.Popen(
-        [*own, "sh", "-c", SUPERVISED, "sh", scratch],
+        [*ENCLOSED, "sh", "-c", SUPERVISED, "sh", scratch],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True,
     ) as engine:  # fmt: skip
         deadline = time.monotonic() + 60
@@ -138,8 +140,9 @@ def running(scratch: Path) -> Iterator[Engine]:
 def _make_base(suite: str, scratch: Path, env: Mapping[str, str]) -> None:
     """Make Debian's images of a suite, ready to use what this machine uses as package mirrors."""
     root = scratch / suite
+    dying_with_us = ("setpriv", "--pdeathsig", "KILL", *ENCLOSED)
     made = subprocess.run(
-        ["debootstrap", "--variant=minbase", suite, root, MIRROR],
+        [*dying_with_us, "debootstrap", "--variant=minbase", suite, root, MIRROR],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert made.returncode == 0, made.stdout + made.stderr

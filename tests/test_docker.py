@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -57,11 +58,10 @@ def sizes(engine: Engine, request: pytest.FixtureRequest) -> Iterator[Add]:
         rows.append(f"| `{image.rpartition('/')[2]}` | {size} | `{base}` | {whole} |")
 
     yield add
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None:
-        reporter.write_line("")
-        for row in ("| image | size | base | size |", "| --- | --- | --- | --- |", *sorted(rows)):
-            reporter.write_line(row)
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        for row in ("", "| image | size | base | size |", "| --- | --- | --- | --- |", *rows):
+            sys.stdout.write(f"{row}\n")
 
 
 def test_the_readme_shows_an_example_letter_for_letter() -> None:

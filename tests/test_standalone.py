@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -50,10 +51,7 @@ def build(output: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("single")
-    for parent in (directory, directory.parent, directory.parent.parent):
-        parent.chmod(0o755)
-    return build(directory / "magicpak")
+    return build(tmp_path_factory.mktemp("single") / "magicpak")
 
 
 def run(
@@ -210,15 +208,16 @@ def test_it_traces_compresses_and_tests(single: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("busybox", "userns", "setpriv")
-def test_it_tests_without_privileges(single: Path, tmp_path: Path) -> None:
-    for directory in (tmp_path, tmp_path.parent):
-        directory.chmod(0o755)
-    (tmp_path / "own").mkdir()
-    os.chown(tmp_path / "own", int(NOBODY), int(NOBODY))
+def test_it_tests_without_privileges(single: Path) -> None:
     nobody = ("setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups")
-    done = run(single, "--test", "/bin/true", "out", cwd=tmp_path / "own", prefix=nobody)
-    assert done.returncode == 0, done.stderr
-    assert "/bin/true" in paths(tmp_path / "own/out")
+    # Not below pytest's directory, into which no other user may look.
+    with tempfile.TemporaryDirectory() as name:
+        os.chown(name, int(NOBODY), int(NOBODY))
+        place = Path(name)
+        shutil.copy(single, place / "magicpak")
+        done = run(place / "magicpak", "--test", "/bin/true", "out", cwd=place, prefix=nobody)
+        assert done.returncode == 0, done.stderr
+        assert "/bin/true" in paths(place / "out")
 
 
 @pytest.mark.needs("strace")
