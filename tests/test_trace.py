@@ -175,6 +175,20 @@ int main(int c, char **v) {
 
 
 @needs_strace
+@pytest.mark.needs("cc")
+def test_a_program_that_would_open_files_by_io_uring_opens_them_by_calls(
+    touch: Touch, compiled: Compile, tmp_path: Path
+) -> None:
+    (tmp_path / "data").write_text("x")
+    program = compiled(
+        HEAD + "#include <sys/syscall.h>\n"
+        "int main(int n, char **v) { (void) n; char parameters[120] = { 0 };"
+        "return syscall(425, 8, parameters) < 0 && open(v[1], O_RDONLY) >= 0 ? 0 : 1; }"
+    )
+    assert str(tmp_path / "data") in files(touch(program, str(tmp_path / "data")))
+
+
+@needs_strace
 def test_a_script_brings_its_interpreter(touch: Touch, tmp_path: Path) -> None:
     inner, script = tmp_path / "inner", tmp_path / "script"
     inner.symlink_to(os.path.realpath("/bin/sh"))

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 TRACED = ",".join(f"?{name}" for name in SYSCALLS)
 """For strace -e trace=; the ? is for calls that not every architecture and version has."""
 
+WITHOUT_RINGS = "inject=?io_uring_setup:error=ENOSYS"
+"""What a program would open by io_uring(7) is not seen; without, it opens files as ever."""
+
 TICK = 0.05  # seconds between looks at the run
 LINGER = 2.0  # seconds that children may outlive the program, when nothing else ends the run
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
@@ -149,7 +152,8 @@ def record(
     bpf = b"--seccomp-bpf" in process.run([strace, "--help"]).stdout
     # Where seccomp(2) is refused, ptrace(2) may still be permitted.
     for fast in (True, False) if bpf else (False,):
-        options = ["-f", "-q", "-y", "-xx", "-o", log_file, "-e", f"trace={TRACED}"]
+        options = ["-f", "-q", "-y", "-xx", "-o", log_file]
+        options += ["-e", f"trace={TRACED}", "-e", WITHOUT_RINGS]
         options += ["--seccomp-bpf"] if fast else []
         with _tracing([strace, *options, "--", *program], stdin, log_file) as session:
             status = _watch(session, timeout, command, endpoint)

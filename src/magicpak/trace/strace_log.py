@@ -19,7 +19,7 @@ SYSCALLS = re.findall(
     rename renameat renameat2 link linkat symlink symlinkat mkdir mkdirat mknod mknodat
     chmod fchmodat fchmodat2 chown chown32 lchown lchown32 fchownat utime utimes futimesat
     utimensat utimensat_time64 getxattr lgetxattr listxattr llistxattr inotify_add_watch
-    clone clone3 fork vfork""",
+    clone clone3 fork vfork io_uring_setup""",
 )
 """Calls that take a path, that change what a path means, or that make a process."""
 
