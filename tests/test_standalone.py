@@ -71,6 +71,15 @@ def test_it_is_statically_linked_and_of_the_size_of_its_predecessors(single: Pat
     assert single.stat().st_size < 10_000_000
 
 
+def test_another_python_is_told_what_it_lacks(tmp_path: Path) -> None:
+    code = f"import runpy, sys; sys.builtin_module_names = (); sys.argv[1:] = ['{tmp_path}/file']\n"
+    code += f"runpy.run_path('{SOURCES}/standalone/build.py', run_name='__main__')"
+    command = ("/usr/bin/python3", "-c", code)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert failed(done).startswith("/usr/bin/python3 is no python3 of Debian 12: it lacks _abc, ")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_two_builds_give_the_same_bytes(single: Path, tmp_path: Path) -> None:
     copy = tmp_path / "elsewhere"
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
@@ -163,6 +172,11 @@ def test_closed_streams_are_no_obstacle(single: Path, tmp_path: Path, closing: s
     done = subprocess.run(["sh", "-c", line, single], cwd=tmp_path, check=False)
     assert done.returncode == 0
     assert "/bin/true" in paths(tmp_path / "out")
+
+
+def test_help_into_a_closed_pipe_ends_quietly(single: Path) -> None:
+    line = ["sh", "-c", '"$0" --help | true', single]
+    assert subprocess.run(line, stderr=subprocess.PIPE, check=True).stderr == b""
 
 
 @pytest.mark.needs("strace")

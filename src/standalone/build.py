@@ -160,7 +160,8 @@ def build(output: Path) -> None:
         raise BuildFailed(f"{LIBRARY} is not there: apt-get install libpython3-dev")
     missing = built_in() - set(sys.builtin_module_names) - {"_magicpak_kernel"}
     if missing:
-        raise BuildFailed(f"{sys.executable} is not Debian's python3: it has no {min(missing)}")
+        names = ", ".join(sorted(missing))
+        raise BuildFailed(f"{sys.executable} is no python3 of Debian 12: it lacks {names}")
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".standalone-") as scratch:
         packages = f"{scratch}/packages"
         install(packages)
