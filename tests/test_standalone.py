@@ -72,11 +72,13 @@ def test_it_is_statically_linked_and_of_the_size_of_its_predecessors(single: Pat
 
 
 def test_another_python_is_told_what_it_lacks(tmp_path: Path) -> None:
-    code = f"import runpy, sys; sys.builtin_module_names = (); sys.argv[1:] = ['{tmp_path}/file']\n"
+    code = "import runpy, sys\n"
+    code += "sys.builtin_module_names = [n for n in sys.builtin_module_names if n != '_socket']\n"
+    code += f"sys.argv[1:] = ['{tmp_path}/file']\n"
     code += f"runpy.run_path('{SOURCES}/standalone/build.py', run_name='__main__')"
     command = ("/usr/bin/python3", "-c", code)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert failed(done).startswith("/usr/bin/python3 is no python3 of Debian 12: it lacks _abc, ")
+    assert failed(done) == "/usr/bin/python3 is no python3 of Debian 12: it lacks _socket"
     assert list(tmp_path.iterdir()) == []
 
 
