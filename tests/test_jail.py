@@ -1,12 +1,8 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import encodings.ascii
-import encodings.latin_1
 import fcntl
 import os
-import pickle
 import shutil
 import socket
 import stat
@@ -22,76 +18,18 @@ import pytest
 from elves import EM_AARCH64, ET_EXEC, Made
 from magicpak import errors, jail
 from magicpak.jail import enter, furnish, missing, plant
-
-# A forked child that has become nobody may not be allowed to load what Python loads late.
-assert encodings.ascii, encodings.latin_1
+from privileges import (
+    NOBODY,
+    PRIVILEGES,
+    docker_build,
+    forked,
+    full,
+    nobody,
+)
 
 pytestmark = pytest.mark.needs("root", "busybox", "cc")
 
-NOBODY = 65534
-CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_SYS_CHROOT = 19, 21, 18
-
 Run = Callable[..., tuple[str, ...]]
-
-
-# How a test is run: as root with all that root may do, as root in a default `docker build`, and as
-# a user without privileges.
-
-
-def full() -> None:
-    pass
-
-
-def drop(*capabilities: int) -> None:
-    """Give up capabilities for good (capset(2), version 3)."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
-    data = (ctypes.c_uint32 * 6)()
-    assert libc.capget(header, data) == 0
-    for capability in capabilities:
-        for half in (0, 1):
-            data[half] &= ~(1 << capability)
-    assert libc.capset(header, data) == 0
-
-
-def docker_build() -> None:
-    drop(CAP_SYS_ADMIN, CAP_SYS_PTRACE)
-
-
-def nobody() -> None:
-    os.setgroups([])
-    os.setresgid(NOBODY, NOBODY, NOBODY)
-    os.setresuid(NOBODY, NOBODY, NOBODY)
-
-
-def forked(become: Callable[[], None], call: Callable[[], Any]) -> Any:
-    """Call a function in a child process, and return or raise what it returned or raised."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reader)
-        try:
-            become()
-            result = (True, call())
-        except BaseException as e:
-            result = (False, e)
-        with os.fdopen(writer, "wb") as pipe:
-            pipe.write(pickle.dumps(result))
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        good, value = pickle.loads(pipe.read())  # noqa: S301 - from ourselves
-    os.waitpid(pid, 0)
-    if not good:
-        raise value
-    return value
-
-
-PRIVILEGES = [
-    pytest.param(full, id="root"),
-    pytest.param(docker_build, id="chroot_alone"),
-    pytest.param(nobody, id="nobody", marks=pytest.mark.needs("userns")),
-]
 
 
 class Bundle:
