@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import threading
@@ -563,6 +564,34 @@ def test_nginx_is_exercised(touch: Touch, tmp_path: Path, daemon: str) -> None:
     assert {str(tmp_path / "page"), str(tmp_path / "nginx.conf"), "/etc/passwd"} <= files(found)
     assert not {str(tmp_path / "pid"), str(tmp_path / "errors")} & files(found)
     assert not running(str(tmp_path / "nginx.conf"))
+
+
+@needs_strace
+@pytest.mark.needs("cc")
+def test_a_busy_program_runs_at_near_native_speed(touch: Touch, compiled: Compile) -> None:
+    """A million reads take at most 1.3 times as long; on a busy machine, in one of three tries."""
+    help_text = subprocess.run(["strace", "--help"], capture_output=True, check=True).stdout
+    if b"--seccomp-bpf" not in help_text:
+        pytest.skip("this strace has no --seccomp-bpf")
+    program = compiled(
+        HEAD + 'int main(void) { static char c[4096]; int f = open("/dev/zero", O_RDONLY);'
+        "for (int i = 0; i < 1000000; i++) read(f, c, sizeof c); return 0; }"
+    )
+
+    def ratio() -> float:
+        bare, traced = [], []
+        for _ in range(5):
+            bare.append(seconds(lambda: subprocess.run([program], check=True)))
+            traced.append(seconds(lambda: touch(program)))
+        return statistics.median(traced) / statistics.median(bare)
+
+    assert any(ratio() <= 1.3 for _ in range(3))
+
+
+def seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
 
 
 @needs_strace
