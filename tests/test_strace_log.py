@@ -140,6 +140,19 @@ def test_only_successful_calls_count(line: str) -> None:
     assert paths(f"7 {line}\n") == []
 
 
+def test_a_thread_that_executes_a_program_becomes_the_process() -> None:
+    log = """7 execve("/app", ["/app"], 0x0 /* 1 var */) = 0
+7 clone3({flags=CLONE_VM|CLONE_FS|CLONE_THREAD}, 88) = 8
+8 chdir("/w") = 0
+8 execve("tool", ["tool"], 0x0 /* 1 var */ <pid changed to 7 ...>
+7 +++ superseded by execve in pid 8 +++
+7 <... execve resumed>) = END
+7 open("x", O_RDONLY) = 3
+"""
+    for end in ("0", "-1 (errno 18446744073709551359)"):  # strace 6.1 --seccomp-bpf
+        assert paths(log.replace("END", end)) == ["/app", "/w", "/w/tool", "/w/x"]
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -177,6 +177,19 @@ int main(int c, char **v) {
 
 @needs_strace
 @pytest.mark.needs("cc")
+def test_what_a_thread_executes_is_found(touch: Touch, compiled: Compile, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("x")
+    program = compiled(
+        HEAD + "static void *run(void *p) { chdir(p); execl("
+        '"/usr/bin/head", "head", "data", (char *) 0); return 0; } int main(int n, char **v) {'
+        "pthread_t t; pthread_create(&t, 0, run, v[1]); for (;;) pause(); }"
+    )
+    found = files(touch(program, str(tmp_path)))
+    assert {"/usr/bin/head", str(tmp_path / "data")} <= found
+
+
+@needs_strace
+@pytest.mark.needs("cc")
 def test_a_program_that_would_open_files_by_io_uring_opens_them_by_calls(
     touch: Touch, compiled: Compile, tmp_path: Path
 ) -> None:

@@ -79,10 +79,10 @@ class _Reader:
 
     def line(self, line: bytes) -> None:
         """Take in a line, joined with its first half where the call was interrupted."""
-        if line.endswith(b"<unfinished ...>"):
+        if line.endswith(b" ...>"):
             begun = syntax.UNFINISHED.fullmatch(line)
             if begun:
-                self.pending[begun[1] or b""] = begun[2]
+                self.begun(begun[1] or b"", begun[2], begun[3])
             return
         pid = None
         if b" resumed>" in line and (resumed := syntax.RESUMED.fullmatch(line)):
@@ -97,6 +97,20 @@ class _Reader:
             self.call(match[1] or b"" if pid is None else pid, match)
         elif gone := syntax.EXITED.match(line):
             self.places.pop(gone[1] or b"", None)
+
+    def begun(self, pid: bytes, call: bytes, successor: bytes | None) -> None:
+        """Take in the first half of a call.
+
+        A thread that executes a program becomes the process; that call has succeeded, whatever the
+        line of its end says, which some versions write wrongly.
+        """
+        if successor is None:
+            self.pending[pid] = call
+            return
+        self.places[successor] = self.place(pid)
+        self.pending.pop(successor, None)
+        if match := syntax.LINE.fullmatch(call + b") = 0"):
+            self.call(successor, match)
 
     def place(self, pid: bytes) -> _Place:
         """Return where paths of a process start, inherited where it is new."""

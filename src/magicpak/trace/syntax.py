@@ -20,7 +20,7 @@ LINE = re.compile(
 )
 SECOND = re.compile(rb", (?:(" + _FD + rb"), )?(" + _STRING + rb")")
 RESUMED = re.compile(_PID + rb"<\.\.\. (\w+) resumed>(.*)")
-UNFINISHED = re.compile(_PID + rb"(.*?) ?<unfinished \.\.\.>")
+UNFINISHED = re.compile(_PID + rb"(.*?) ?<(?:unfinished|pid changed to (\d+)) \.\.\.>")
 EXITED = re.compile(_PID + rb"\+\+\+ (?:exited with|killed by) ")
 BORN = re.compile(
     rb"^(?:\[pid +)?(\d+)(?:<[^<>]*>)?\]? +" + _TIME + rb"(?:<\.\.\. )?(?:clone3?|v?fork)\b"
