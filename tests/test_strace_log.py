@@ -200,6 +200,13 @@ def test_the_file_behind_a_descriptor_in_proc_is_what_was_opened() -> None:
     assert paths('open("/proc/self/fd/9", O_RDONLY) = 3</usr/bin/x>\n') == ["/usr/bin/x"]
 
 
+def test_a_program_that_opens_itself_is_known_by_its_execution() -> None:
+    """As upx-packed ones do: a relative input has no business at its absolute path."""
+    log = 'execve("./app", [], 0x0) = 0\nopen("/proc/self/exe", O_RDONLY) = 3</w/app>\n'
+    assert paths(log) == ["/w/app"]
+    assert kinds(log) == [Kind.STARTED]
+
+
 def test_the_first_program_is_the_traced_one() -> None:
     log = (
         '1 execve("./app", ["./app"], 0x7ffd /* 3 vars */) = 0\n'

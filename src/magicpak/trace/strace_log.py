@@ -221,8 +221,8 @@ class _Reader:
             elif real := syntax.annotated(match["real"]):
                 self.undecided.setdefault(real, len(self.found) if path else -1)
         if path is not None and path.startswith(("/proc/", "/dev/")):
-            # /proc/self/exe, /proc/self/fd/3: the file behind it is what was opened.
-            path = syntax.annotated(match["real"])
+            # /proc/self/exe is what was executed; /proc/self/fd/3 stands for the file behind it.
+            path = None if path.endswith("/exe") else syntax.annotated(match["real"])
         self.add(path, kind, match["path"])
 
     def unnamed(self, name: bytes, fd: bytes | None, rest: bytes) -> None:
