@@ -23,6 +23,15 @@ NEEDED = ("docker", "dockerd", "debootstrap", "unshare", "setpriv")
 # all its mounts.
 ENCLOSED = ("unshare", "--mount", "--mount-proc", "--pid", "--fork", "--kill-child")
 
+# How Docker's images of Debian set apt, so that what is installed there leaves little behind.
+APT_SETTINGS = """\
+Acquire::GzipIndexes "true";
+Acquire::Languages "none";
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb"; };
+"""
+
 # Whatever ends these tests also ends the shell's input.
 SUPERVISED = """
 dockerd --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" -H "unix://$1/socket" \
@@ -146,12 +155,12 @@ def _make_base(suite: str, scratch: Path, env: Mapping[str, str]) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert made.returncode == 0, made.stdout + made.stderr
-    # As Docker's own images: a killed build is thrown away, so nothing need be on the disk.
+    # A killed build is thrown away, so nothing need be on the disk.
     (root / "etc/dpkg/dpkg.cfg.d/unsafe-io").write_text("force-unsafe-io\n")
     settings = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True)
     wanted = ("Acquire::http", "Acquire::Check", "Acquire::Retries")
-    lines = [line for line in settings.stdout.splitlines() if line.startswith(wanted)]
-    (root / "etc/apt/apt.conf.d/90host").write_text("".join(f"{line}\n" for line in lines))
+    lines = [line for line in settings.stdout.splitlines(True) if line.startswith(wanted)]
+    (root / "etc/apt/apt.conf.d/90docker").write_text("".join([APT_SETTINGS, *lines]))
     certificates = Path("/etc/ssl/certs/ca-certificates.crt")
     if certificates.exists():
         # Taken into the image's own as soon as that installs ca-certificates.
