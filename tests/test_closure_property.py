@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -240,6 +241,52 @@ def test_agrees_with_the_loader_on_every_library_in_its_order(tree: Tree) -> Non
             mine[0].sort()
             real_one[0].sort()
         assert mine == real_one
+    finally:
+        shutil.rmtree(root)
+
+
+MUSL = "/lib/ld-musl-x86_64.so.1"
+
+
+def told_by_musl(program: Path, variables: dict[str, str], directory: Path) -> Told | None:
+    """Ask the loader of musl the same; None where it stops at what it finds."""
+    run = subprocess.run(
+        [MUSL, "--list", program], env=variables, cwd=directory, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    # It crashes at objects that have no table of symbols.
+    assume(run.returncode >= 0)
+    if "Exec format error" in run.stderr:
+        return None
+    lines = re.findall(r"^\t(?!libc\.).* => (.*) \(0x", run.stdout, re.MULTILINE)
+    found = (os.path.realpath(directory / line) for line in lines if line != MUSL)
+    missing = re.findall(r"library (.*): No such file .*\(needed by", run.stderr)
+    return list(dict.fromkeys(found)), set(missing)
+
+
+@pytest.mark.skipif(not os.path.exists(MUSL), reason="needs the loader of musl")
+@settings(
+    max_examples=CASES // 4,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(trees())
+def test_agrees_with_the_loader_of_musl(tree: Tree) -> None:
+    root = Path(tempfile.mkdtemp(prefix="magicpak-closure-"))
+    try:
+        tree.program.interpreter, tree.by_link = MUSL, False
+        program = tree.write(root)
+        variables = tree.environment(root)
+        host = Host()
+        elf = host.read(str(program))
+        with contextlib.ExitStack() as stack:
+            known = Identified(host, host.follow, str(root), stack).loader(MUSL, elf)[0]
+        preload = tuple(variables.get("LD_PRELOAD", "").split())
+        environment = Environment(variables.get("LD_LIBRARY_PATH", ""), preload, str(root))
+        found = ours(closure(elf, str(program), known, host, environment))
+        assert found == told_by_musl(program, variables, root)
     finally:
         shutil.rmtree(root)
 

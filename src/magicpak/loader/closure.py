@@ -142,8 +142,11 @@ class _Walk:
     def through(self, executable: Elf, path: str) -> _Walk:
         """Go all the way."""
         root = self._begin(executable, path)
+        # musl looks for what is preloaded before there is a program whose paths could be searched.
+        glibc = self.loader.flavour is Flavour.GLIBC
+        alone = root if glibc else Loaded(path, executable._replace(rpath=None, runpath=None))
         for name in (*self.environment.preload, *self.loader.preload):
-            self._preload(name, root)
+            self._preload(name, alone)
         self._run()
         self._run_optional()
         for name in (name for text in executable.audit for name in text.split(":") if name):
