@@ -17,8 +17,9 @@ from magicpak.collect import Host
 from magicpak.elf import is_elf
 from magicpak.errors import LookupFailed, LookupRefused
 from magicpak.loader.cache import CacheEntry, select
-from magicpak.loader.closure import Closure, closure
+from magicpak.loader.closure import closure
 from magicpak.loader.identify import Identified
+from magicpak.loader.library import Closure
 from magicpak.loader.search import Environment, Flavour, How, Loader
 
 INTERPRETER = "/lib64/ld-linux-x86-64.so.2"

@@ -21,8 +21,9 @@ from elves import EM_386, EM_AARCH64, Made
 from magicpak import MagicpakError, Options, pack
 from magicpak.collect import Host
 from magicpak.errors import LookupRefused
-from magicpak.loader.closure import Closure, closure
+from magicpak.loader.closure import closure
 from magicpak.loader.identify import Identified
+from magicpak.loader.library import Closure
 from magicpak.loader.search import Environment, Loader
 
 INTERPRETER = "/lib64/ld-linux-x86-64.so.2"

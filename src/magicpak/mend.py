@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Set
 from magicpak.bundle import Bundle, BundlePath, File, Link, Meta, Origin, Placed, Why
 from magicpak.collect import Host
 from magicpak.loader import cache
-from magicpak.loader.closure import Library
+from magicpak.loader.library import Library
 from magicpak.loader.search import Flavour, How, Loader
 from magicpak.resolve import Root
 

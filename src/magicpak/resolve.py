@@ -12,8 +12,9 @@ from magicpak import script
 from magicpak.bundle import Origin, Placed, Why
 from magicpak.collect import Host
 from magicpak.elf import Elf
-from magicpak.loader.closure import Closure, closure
+from magicpak.loader.closure import closure
 from magicpak.loader.identify import PRELOAD, Identified
+from magicpak.loader.library import Closure
 from magicpak.loader.search import Environment, Loader
 
 log = logging.getLogger(__name__)

@@ -16,8 +16,9 @@ from magicpak.collect import Host
 from magicpak.elf import Elf
 from magicpak.errors import IoError, LookupFailed, LookupRefused, MagicpakError
 from magicpak.loader import cache
-from magicpak.loader.closure import Closure, Library, closure
+from magicpak.loader.closure import closure
 from magicpak.loader.identify import MUSL_DIRECTORIES, musl_directories
+from magicpak.loader.library import Closure, Library
 from magicpak.loader.search import Environment, Flavour, How, Loader
 from magicpak.resolve import Root
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
 
 from magicpak.elf import DF_1_PIE, Elf
 from magicpak.errors import LookupFailed, LookupRefused, MalformedExecutable
+from magicpak.loader.library import Ask, Closure, Library, Notice, View
 from magicpak.loader.search import (
     Environment,
     Flavour,
@@ -30,49 +30,6 @@ LIBGCC = "libgcc_s.so.1"
 MUSL_OWN = ("libc.", "libpthread.", "librt.", "libm.", "libdl.", "libutil.", "libxnet.")
 """Names that musl's loader takes for itself."""
 GLIBC_OWN = ("libc.so.6", "libpthread.so.0")
-
-
-class View(Protocol):
-    """The files that the loader sees: the host's, or those of a bundle."""
-
-    def elf(self, path: str) -> Elf | None:
-        """Read an object; None where there is no such file. Raises MalformedExecutable."""
-        ...
-
-
-Ask = Callable[[str], str | None]
-"""Ask the real loader where it would load a name from."""
-
-
-class Library(NamedTuple):
-    """A library of the closure, how it was found, and who needs it."""
-
-    name: str
-    """The needed name under which it was found."""
-    path: str
-    elf: Elf
-    place: Place
-    needed_by: str
-    optional: bool = False
-    """Loaded later, by dlopen(3): the program starts without it."""
-
-
-class Notice(NamedTuple):
-    """Something worth telling the user."""
-
-    level: int
-    """As in logging."""
-    text: str
-
-
-class Closure(NamedTuple):
-    """All that one executable loads, in the loader's order, and what it does not find."""
-
-    libraries: tuple[Library, ...] = ()
-    failures: tuple[LookupFailed | LookupRefused, ...] = ()
-    baseline: tuple[Library, ...] = ()
-    """What it loads instead on the oldest processor, which has no use for glibc-hwcaps."""
-    notices: tuple[Notice, ...] = ()
 
 
 def closure(

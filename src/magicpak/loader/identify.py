@@ -15,8 +15,8 @@ from magicpak import process
 from magicpak.elf import Abi, Elf
 from magicpak.errors import IoError, MalformedExecutable, TimedOut, ToolNotFound
 from magicpak.loader import cache, conf
-from magicpak.loader.closure import Ask, View
 from magicpak.loader.helper import Helper, SearchPath
+from magicpak.loader.library import Ask, View
 from magicpak.loader.search import Flavour, Loader
 
 log = logging.getLogger(__name__)
