@@ -111,6 +111,8 @@ def option(*names: str, **settings: Any) -> Callable[[Decorated], Decorated]:
 @option("--mkdir", metavar="PATH", multiple=True, help="Make this directory in the bundle.")
 @option("-r", "--install-to", metavar="PATH",
         help="Where the executable goes in the bundle; ending with '/', the directory for it.")
+@option("--merged-usr", is_flag=True,
+        help="Make /bin, /lib and so on links into /usr, to copy onto an image that has them so.")
 @option("--log-level", metavar="LEVEL", default="Warn", show_default=True,
         type=click.Choice([level.value for level in console.Level]),
         help="How much to log: Off, Error, Warn, Info or Debug.")

@@ -47,6 +47,7 @@ class Why(Enum):
     INCLUDED = "included by"
     LINK = "link from"
     MKDIR = "made by --mkdir"
+    MERGED = "made by --merged-usr"
     PARENT = "directory of"
     CACHE = "generated for the loader"
 

@@ -19,6 +19,7 @@ class Options:
     exclude: tuple[str, ...] = ()
     mkdir: tuple[str, ...] = ()
     install_to: str | None = None
+    merged_usr: bool = False
     test: bool = False
     test_command: str | None = None
     test_stdin: str | None = None

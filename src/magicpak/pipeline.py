@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from magicpak import emit, globbing, patterns, verify
+from magicpak import emit, globbing, merged_usr, patterns, verify
 from magicpak.bundle import Bundle, BundlePath, Entry, File, Origin, Placed, Why
 from magicpak.collect import Host
 from magicpak.copying import Progress
@@ -88,6 +88,8 @@ def pack(options: Options, *, show: Show = _no_progress) -> Report:
             bundle = _compress(run, inputs, bundle)
         bundle = bundle.add(_directories(run.host, options.mkdir))
         bundle = _include(run, includes, bundle)
+        if options.merged_usr:
+            bundle = merged_usr.merge(bundle)
         bundle, excluded = bundle.settled().without(lambda path: any(m(path) for m in excludes))
         bundle = _verify(run, bundle, excluded)
         return _write(run, inputs, bundle, target, show)
