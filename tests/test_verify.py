@@ -389,10 +389,11 @@ def test_what_only_its_program_can_have_loaded_is_no_warning(
 
 
 @pytest.mark.needs("cc", "root", "strace")
+@pytest.mark.parametrize("flags", [("-Wl,-soname,libf.so",), ()], ids=["soname", "no_soname"])
 def test_a_script_may_say_where_the_libraries_are(
-    tmp_path: Path, out: Path, compile_c: Compile
+    tmp_path: Path, out: Path, compile_c: Compile, flags: tuple[str, ...]
 ) -> None:
-    found = library(compile_c, "lib/libf.so")
+    found = compile_c("lib/libf.so", SEVEN, "-shared", "-fPIC", *flags)
     program = compile_c("program", CALLS, f"-L{found.parent}", "-lf")
     script = tmp_path / "start"
     script.write_text(f"#!/bin/sh\nLD_LIBRARY_PATH={found.parent} {program}; test $? = 7\n")

@@ -87,10 +87,10 @@ def replay(bundle: Bundle, roots: Collection[Root], host: Host, excluded: Bundle
         wanted |= new | {name for root in resolved for name in _far(root)}
     mend.report(bundle, mended)
     gone = _Gone.of(excluded)
-    present = {root.elf.soname: path for path, root in located if root.elf.soname}
     for loss in lost:
-        if loss.name in present and not loss.starts:
-            _tell_present(loss, present[loss.name])
+        present = _present(loss, located)
+        if present is not None:
+            _tell_present(loss, present)
         else:
             _judge(loss, gone, host)
     _check_versions(resolved)
@@ -234,8 +234,20 @@ class _Gone(NamedTuple):
         return not (self.paths.isdisjoint(places) and self.files.isdisjoint(identities))
 
 
+def _present(loss: Lost, located: Iterable[tuple[BundlePath, Root]]) -> BundlePath | None:
+    """Find a library that is in the bundle, but not where the loader looks by itself."""
+    if loss.starts:
+        return None
+    for path, root in located:
+        # LD_LIBRARY_PATH goes by the name of the file, and what is loaded already by its soname.
+        named = loss.root.elf.runs and path.rpartition("/")[2] == loss.name
+        if named or root.elf.soname == loss.name:
+            return path
+    return None
+
+
 def _tell_present(loss: Lost, path: str) -> None:
-    """Tell of a library that is in the bundle, but not where the loader looks by itself.
+    """Say when it is found all the same.
 
     The program may have loaded it before, as Java does with libjvm.so; a script that starts the
     program may set LD_LIBRARY_PATH.
