@@ -160,6 +160,23 @@ class TestWithAnEngine:
             engine.docker("kill", container)
         assert answers == [b"+PONG\r\n", b"+OK\r\n", b":2\r\n", b"+OK\r\n"]
 
+    def test_a_bundle_goes_onto_an_image_whose_directories_are_links_into_usr(
+        self, engine: Engine, single: str, tmp_path: Path
+    ) -> None:
+        assert single
+        base = engine.base("bookworm", slim=True)
+        (tmp_path / "Dockerfile").write_text(
+            f"FROM {base}\n"
+            "COPY --from=magicpak/magicpak /magicpak /usr/bin/magicpak\n"
+            "RUN magicpak --merged-usr /usr/bin/find /bundle --install-to /bin/lookup\n"
+            f"FROM {base}\n"
+            "COPY --from=0 /bundle /.\n"
+            "RUN test -L /bin && test -L /lib && test -L /lib64 && grep -q . /etc/passwd\n"
+        )
+        engine.build(tmp_path, "magicpak-test/onto")
+        run = engine.run("magicpak-test/onto", "lookup", "/bin", "/lib", "-prune")
+        assert (run.returncode, run.stdout) == (0, "/bin\n/lib\n")
+
     def test_every_example_is_among_the_tests(self) -> None:
         named = {name.removeprefix("test_").replace("_", "-") for name in vars(type(self))}
         assert named >= set(EXAMPLES)
