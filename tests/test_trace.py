@@ -775,7 +775,7 @@ def test_a_log_made_elsewhere_gives_the_same_files(
         capture_output=True,
         cwd="/usr",
     )
-    read = trace.read_log((tmp_path / "log").read_bytes(), "/usr", "log")
+    read = trace.read_log(str(tmp_path / "log"), "/usr")
     assert str(tmp_path / 'sub "x"' / "<data>\n") in files(read)
     ran = {one.path for one in touch(*commands)}
     cwd = os.getcwd()
@@ -783,24 +783,42 @@ def test_a_log_made_elsewhere_gives_the_same_files(
     assert ran - gone - {cwd} == {one.path for one in read} - gone - {"/usr", cwd}
 
 
-def test_the_host_has_the_last_word_about_a_log() -> None:
+@pytest.fixture
+def read_log(tmp_path: Path) -> Callable[[bytes], tuple[Touched, ...]]:
+    def read(data: bytes) -> tuple[Touched, ...]:
+        (tmp_path / "my.log").write_bytes(data)
+        return trace.read_log(str(tmp_path / "my.log"), "/")
+
+    return read
+
+
+ReadLog = Callable[[bytes], tuple[Touched, ...]]
+
+
+def test_the_host_has_the_last_word_about_a_log(read_log: ReadLog) -> None:
     log = b'1 execve("/app", [], 0x0) = 0\n1 open("/nowhere/x", O_RDONLY) = 3</nowhere/x>\n'
-    assert trace.read_log(log, "/", "log") == ()
+    assert read_log(log) == ()
 
 
 @pytest.mark.parametrize("data", [b"", b"hello\n", b"\x1f\x8b\x08\0 packed"])
-def test_what_is_no_log_is_an_error(data: bytes) -> None:
+def test_what_is_no_log_is_an_error(read_log: ReadLog, data: bytes) -> None:
     with pytest.raises(trace.NotALog, match=r"my\.log is no log of strace.*; make one by"):
-        trace.read_log(data, "/", "my.log")
+        read_log(data)
 
 
-def test_a_log_with_the_line_ends_of_another_system_is_read() -> None:
+@pytest.mark.parametrize("path", ["/nowhere/log", "/proc"])
+def test_a_log_that_cannot_be_read_is_named(path: str) -> None:
+    with pytest.raises(MagicpakError, match=f"IO error: .*: {path}$"):
+        trace.read_log(path, "/")
+
+
+def test_a_log_with_the_line_ends_of_another_system_is_read(read_log: ReadLog) -> None:
     log = b'1 execve("/app", [], 0x0) = 0\r\n1 open("/etc/passwd", O_RDONLY) = 3\r\n'
-    assert trace.read_log(log, "/", "log") == (Touched("/etc/passwd", False),)
+    assert read_log(log) == (Touched("/etc/passwd", False),)
 
 
-def test_a_log_of_a_thread_that_touched_nothing_is_read() -> None:
-    assert trace.read_log(b"+++ exited with 0 +++\n", "/", "log.17") == ()
+def test_a_log_of_a_thread_that_touched_nothing_is_read(read_log: ReadLog) -> None:
+    assert read_log(b"+++ exited with 0 +++\n") == ()
 
 
 names = st.binary(min_size=1, max_size=30).filter(

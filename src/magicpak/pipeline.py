@@ -161,7 +161,7 @@ def _dynamic(run: Run, inputs: Iterable[Input], bundle: Bundle) -> Bundle:
     options = run.options
     for path in options.dynamic_log:
         log.info("read the trace %s", path)
-        bundle = _add_touched(run, trace.read_log(_content(path), os.getcwd(), path), path, bundle)
+        bundle = _add_touched(run, trace.read_log(path, os.getcwd()), path, bundle)
     if options.dynamic_log:
         return bundle
     for each, arguments in itertools.product(inputs, options.runs()):
@@ -179,14 +179,6 @@ def _dynamic(run: Run, inputs: Iterable[Input], bundle: Bundle) -> Bundle:
         )
         bundle = _add_touched(run, touched, each.path, bundle)
     return bundle
-
-
-def _content(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as e:
-        raise IoError.of(e, path) from e
 
 
 def _add_touched(

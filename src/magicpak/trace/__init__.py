@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from magicpak import process
+from magicpak.errors import IoError
 from magicpak.trace.failures import (
     CommandFailed,
     DynamicFailed,
@@ -63,7 +64,7 @@ def run(
     # A bare name is a file here, as for every INPUT; strace would look it up on PATH.
     program = executable if "/" in executable else f"./{executable}"
     log_file, started = _new_log(scratch)
-    data = record(
+    record(
         tracer,
         [program, *arguments],
         log_file=log_file,
@@ -73,20 +74,36 @@ def run(
         command=command,
         wait_for=wait_for,
     )
-    return sift(parse(data, os.getcwd()), started)
+    return sift(parse(_Lines(log_file), os.getcwd()), started)
 
 
-def read_log(data: bytes, cwd: str, path: str) -> tuple[Touched, ...]:
+def read_log(path: str, cwd: str) -> tuple[Touched, ...]:
     """Return what a program touched by the log of ``strace -f -y -xx -o FILE PROGRAM``.
 
-    ``cwd`` is the directory in which it was started; ``path`` is for errors. The first program
-    executed in the log is not in the result, and nothing is that this host has not.
+    ``cwd`` is the directory in which it was started. The first program executed in the log is not
+    in the result, and nothing is that this host has not.
 
-    Raises NotALog.
+    Raises NotALog, IoError.
     """
-    if not A_LOG.search(data):
-        raise NotALog(path)
-    return sift(parse(data.replace(b"\r\n", b"\n"), cwd))
+    lines = _Lines(path)
+    try:
+        if not any(A_LOG.search(line) for line in lines):
+            raise NotALog(path)
+        return sift(parse(lines, cwd))
+    except OSError as e:
+        raise IoError.of(e, path) from e
+
+
+class _Lines:
+    """The lines of a log that may be too large for the memory: read whenever they are asked for."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __iter__(self) -> Iterator[bytes]:
+        with open(self._path, "rb") as file:
+            for line in file:
+                yield line.rstrip(b"\r\n")
 
 
 def _new_log(scratch: str) -> tuple[str, int]:

@@ -37,7 +37,7 @@ GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 ANSWER = 30.0  # seconds for a server to start
 
 _FIRST = re.compile(rb"(\d+) +execve\(.*\) = 0$", re.M)
-_EXIT = rb"^%d +\+\+\+ (?:exited with (\d+)|killed by (\w+))"
+_EXIT = rb"%d +\+\+\+ (?:exited with (\d+)|killed by (\w+))"
 
 
 @dataclass(slots=True)
@@ -77,8 +77,9 @@ class _Session:
         """Return how the program ended by its exit line; None where it has not (yet) one."""
         if self.main is None:
             return None
+        exited = re.compile(_EXIT % self.main)
         with open(self.log, "rb") as file:
-            match = re.search(_EXIT % self.main, file.read(), re.M)
+            match = next(filter(None, map(exited.match, file)), None)
         if match is None:
             return None
         if match[1]:
@@ -143,8 +144,8 @@ def record(
     timeout: float | None,
     command: str | None,
     wait_for: str | None,
-) -> bytes:
-    """Run a program under strace and return the log.
+) -> None:
+    """Run a program under strace, which writes ``log_file``.
 
     Raises DynamicFailed, NotStarted, TraceRefused, CommandFailed, NoAnswer, MalformedEndpoint.
     """
@@ -170,8 +171,6 @@ def record(
         raise DynamicFailed(status, ended.stderr)
     if status:
         log.warning("%s failed: %s", program[0], process.describe(status))
-    with open(log_file, "rb") as file:
-        return file.read()
 
 
 def _watch(

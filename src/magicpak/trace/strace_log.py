@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import enum
-import io
+import functools
 import os
 import re
 from collections import defaultdict, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from magicpak.trace import syntax
 
@@ -47,8 +49,7 @@ class Kind(enum.Enum):
     MADE = enum.auto()  # the call made it or put it there
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(NamedTuple):
     """A successful call: the absolute path, as the process named it from its directory and root."""
 
     path: str
@@ -75,7 +76,6 @@ class _Reader:
     places: dict[bytes, _Place] = field(default_factory=dict)
     pending: dict[bytes, bytes] = field(default_factory=dict)
     undecided: dict[str, int] = field(default_factory=dict)  # index in found, by descriptor path
-    strings: dict[bytes, str | None] = field(default_factory=dict)
 
     def line(self, line: bytes) -> None:
         """Take in a line, joined with its first half where the call was interrupted."""
@@ -133,13 +133,6 @@ class _Reader:
         place = self.place(parent)
         self.places[child] = place if b"CLONE_FS" in clone else replace(place)
 
-    def text(self, string: bytes) -> str | None:
-        """Return what a quoted string says; None where it is cut, or damaged."""
-        if string not in self.strings:
-            name = b"\0" if string.endswith(b"...") else syntax.unescape(string[1:-1])
-            self.strings[string] = None if b"\0" in name else os.fsdecode(name)
-        return self.strings[string]
-
     def directory(self, place: _Place, fd: bytes | None) -> str | None:
         """Return what a relative path is relative to; a cwd that the kernel gives is kept."""
         is_cwd = fd is None or fd.startswith(b"AT_FDCWD")
@@ -150,7 +143,7 @@ class _Reader:
 
     def resolve(self, place: _Place, fd: bytes | None, string: bytes, rooted: bool) -> str | None:
         """Make a path absolute; None where the log does not tell from which directory."""
-        name = self.text(string)
+        name = _text(string)
         start = self.directory(place, fd)
         if not name or place.root is None:
             return None
@@ -161,7 +154,7 @@ class _Reader:
     def add(self, path: str | None, kind: Kind, string: bytes = b'"/"') -> None:
         """Note an access."""
         if path is not None:
-            absolute = (self.text(string) or "").startswith("/")
+            absolute = (_text(string) or "").startswith("/")
             self.found.append(Access(path, kind, absolute))
 
     def call(self, pid: bytes, match: re.Match[bytes]) -> None:
@@ -234,22 +227,31 @@ class _Reader:
         index = self.undecided.pop(path, -1) if name in _SIZES and path and size else -1
         if size and index >= 0:
             kind = Kind.WRITTEN if int(size[1]) == 0 else Kind.USED
-            self.found[index] = replace(self.found[index], kind=kind)
+            self.found[index] = self.found[index]._replace(kind=kind)
 
 
-def parse(data: bytes, cwd: str) -> tuple[Access, ...]:
+def parse(lines: Iterable[bytes], cwd: str) -> tuple[Access, ...]:
     """Read a log of ``strace -f -y [-xx] -o FILE PROGRAM`` into its successful calls, in order.
 
-    ``cwd`` is where PROGRAM was started, for logs of versions before 5.18 that do not write it.
-    Lines that are no system calls (signals, ends of processes, what PROGRAM printed) are skipped.
+    The lines, without their ends, are gone through twice. ``cwd`` is where PROGRAM was started, for
+    logs of versions before 5.18 that do not write it. Lines that are no system calls (signals, ends
+    of processes, what PROGRAM printed) are skipped.
     """
     births: dict[bytes, deque[bytes]] = defaultdict(deque)
-    for born in syntax.BORN.finditer(data):
-        births[born[2]].append(born[1])
+    for line in lines:
+        if born := syntax.BORN.match(line):
+            births[born[2]].append(born[1])
     reader = _Reader(_Place(cwd, "/"), births)
-    for line in io.BytesIO(data):  # which shares the bytes, unlike a list of the lines
-        reader.line(line.removesuffix(b"\n"))
+    for line in lines:
+        reader.line(line)
     return tuple(reader.found)
+
+
+@functools.lru_cache(maxsize=4096)
+def _text(string: bytes) -> str | None:
+    """Return what a quoted string says; None where it is cut, or damaged."""
+    name = b"\0" if string.endswith(b"...") else syntax.unescape(string[1:-1])
+    return None if b"\0" in name else os.fsdecode(name)
 
 
 def _joined(start: str, name: str) -> str:

@@ -23,9 +23,8 @@ RESUMED = re.compile(_PID + rb"<\.\.\. (\w+) resumed>(.*)")
 UNFINISHED = re.compile(_PID + rb"(.*?) ?<(?:unfinished|pid changed to (\d+)) \.\.\.>")
 EXITED = re.compile(_PID + rb"\+\+\+ (?:exited with|killed by) ")
 BORN = re.compile(
-    rb"^(?:\[pid +)?(\d+)(?:<[^<>]*>)?\]? +" + _TIME + rb"(?:<\.\.\. )?(?:clone3?|v?fork)\b"
-    rb".*\) += (\d+)(?:<[^<>]*>)?(?: <[\d.]+>)?$",
-    re.M,
+    rb"(?:\[pid +)?(\d+)(?:<[^<>]*>)?\]? +" + _TIME + rb"(?:<\.\.\. )?(?:clone3?|v?fork)\b"
+    rb".*\) += (\d+)(?:<[^<>]*>)?(?: <[\d.]+>)?$"
 )
 FAILED = re.compile(rb"\) += -1 (E\w+) \([^()\"]*\)$")
 QUOTED = re.compile(_STRING)
