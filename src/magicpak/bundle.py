@@ -59,7 +59,8 @@ class Bundle:
 
     @cached_property
     def _ordered(self) -> list[tuple[BundlePath, Item]]:
-        return sorted(self._items.items(), key=lambda pair: pair[0].split("/"))
+        # A slash before any other character: component by component.
+        return sorted(self._items.items(), key=lambda pair: pair[0].replace("/", "\0"))
 
     def get(self, path: BundlePath) -> Item | None:
         """Return what lies at exactly this path."""
@@ -84,18 +85,20 @@ class Bundle:
         Raises PlaceTaken when an input and another one or what it needs are at the same path.
         """
         items = dict(self._items)
+        alone: dict[Origin, tuple[Origin]] = {}
         for path, entry, origin in placed:
             if path == "/":
                 continue
             known = items.get(path)
             if known is None:
-                items[path] = Item(entry, (origin,))
+                items[path] = Item(entry, alone.setdefault(origin, (origin,)))
                 continue
             if _differ(known.entry, entry):
                 _report(path, known, entry, origin)
             origins = known.origins if origin in known.origins else (*known.origins, origin)
             items[path] = Item(known.entry, origins)
-        return Bundle(items)
+        # What is known of this plan is known of an equal one.
+        return self if items == self._items else Bundle(items)
 
     def change(self, change: Callable[[BundlePath, Entry], Entry]) -> Bundle:
         """Replace entries by what ``change`` makes of them."""
@@ -109,6 +112,9 @@ class Bundle:
         in it. Raises BelowFile where what stays cannot lie as it is planned.
         """
         gone = {path for path in self._items if excluded(path)}
+        if not gone:
+            self.refuse_below_files()
+            return self, Bundle()
         trees = {
             path
             for path in gone
@@ -117,7 +123,7 @@ class Bundle:
         }
         if trees:
             gone |= {path for path in self._items if not trees.isdisjoint(path.parents())}
-        grown = bool(gone)
+        grown = True
         while grown:
             orphans = {
                 path
@@ -128,7 +134,7 @@ class Bundle:
             gone |= orphans
             grown = bool(orphans)
         kept = {path: item for path, item in self._items.items() if path not in gone}
-        stays = Bundle(kept) if gone else self
+        stays = Bundle(kept)
         stays.refuse_below_files()
         return stays, Bundle({path: self._items[path] for path in gone})
 

@@ -40,7 +40,7 @@ class Stage:
 
     def write(self) -> None:
         """Write every entry of the bundle. Raises IoError."""
-        written: dict[tuple[object, ...], str] = {}
+        written: dict[object, str] = {}
         listed = log.isEnabledFor(logging.INFO)
         with self._told():
             os.mkdir(self.tree, 0o700)
@@ -58,7 +58,7 @@ class Stage:
     def rewrite(self, paths: tuple[str, ...]) -> None:
         """Write files once more, which a test has altered. Raises IoError."""
         altered = [(path, item) for path in paths if (item := self._bundle.get(BundlePath(path)))]
-        written: dict[tuple[object, ...], str] = {}
+        written: dict[object, str] = {}
         with self._told():
             for path, item in altered:
                 self._path = path
@@ -141,7 +141,7 @@ class Stage:
             raise IoError.of(e) from e
 
     def _write_entry(
-        self, path: str, entry: Entry, written: dict[tuple[object, ...], str]
+        self, path: str, entry: Entry, written: dict[object, str]
     ) -> None:
         if isinstance(entry, Directory):
             os.mkdir(self._at(path), 0o700)
@@ -151,10 +151,9 @@ class Stage:
         else:
             self._write_once(path, entry, written)
 
-    def _write_once(self, path: str, entry: File, written: dict[tuple[object, ...], str]) -> None:
+    def _write_once(self, path: str, entry: File, written: dict[object, str]) -> None:
         """Write a file, or link it to the path under which it was written already."""
-        key = (entry.identity, entry.packed, entry.content)
-        first = written.setdefault(key, path)
+        first = written.setdefault(entry.stored, path)
         if first != path:
             with contextlib.suppress(OSError):  # too many links, or none on this file system
                 os.link(self._at(first), self._at(path))

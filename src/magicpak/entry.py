@@ -89,6 +89,13 @@ class File(NamedTuple):
     content: bytes | None = None
     """The content itself, where it was generated."""
 
+    @property
+    def stored(self) -> object:
+        """What is equal where two paths of the bundle have the same file, stored once."""
+        if self.packed is None and self.content is None:
+            return self.identity
+        return self.packed or self.content
+
 
 class Link(NamedTuple):
     """A symbolic link."""

@@ -184,12 +184,12 @@ def _dynamic(run: Run, inputs: Iterable[Input], bundle: Bundle) -> Bundle:
 def _add_touched(
     run: Run, touched: Iterable[trace.Touched], by: str, bundle: Bundle
 ) -> Bundle:
-    placed = [found for each in touched for found in _touched(run.host, each, by)]
+    origin = Origin(Why.TRACED, by)
+    placed = [found for each in touched for found in _touched(run.host, each, origin)]
     return _with_libraries(run, placed, bundle)
 
 
-def _touched(host: Host, touched: trace.Touched, by: str) -> Iterator[Placed]:
-    origin = Origin(Why.TRACED, by)
+def _touched(host: Host, touched: trace.Touched, origin: Origin) -> Iterator[Placed]:
     place = host.place(touched.path)
     if touched.directory:
         yield Placed(place, host.directory(place), origin)
@@ -279,7 +279,7 @@ def _write(
 ) -> Report:
     files = [item.entry for _, item in bundle if isinstance(item.entry, File)]
     # A file that lies at several paths is stored once.
-    size = sum({(f.identity, f.packed, f.content): f.size for f in files}.values())
+    size = sum({file.stored: file.size for file in files}.values())
     log.info("write %s", run.options.output)
     with show(size) as progress, emit.staged(bundle, target, progress) as stage:
         if run.options.test:

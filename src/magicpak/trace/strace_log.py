@@ -247,7 +247,7 @@ def parse(lines: Iterable[bytes], cwd: str) -> tuple[Access, ...]:
     return tuple(reader.found)
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=256)  # names come back soon, or never
 def _text(string: bytes) -> str | None:
     """Return what a quoted string says; None where it is cut, or damaged."""
     name = b"\0" if string.endswith(b"...") else syntax.unescape(string[1:-1])
