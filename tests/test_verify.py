@@ -335,6 +335,18 @@ def test_a_program_that_would_not_start_is_an_error(tmp_path: Path, out: Path) -
     assert magicpak("--sysroot", tree, "/app/program", out).returncode == 0
 
 
+def test_no_link_is_made_where_something_else_lies(tmp_path: Path, out: Path) -> None:
+    tree = tmp_path / "tree"
+    Made().write(tree / "ld.so")
+    Made([("needed", "$ORIGIN/../lib/libf.so")], "/ld.so").write(tree / "app" / "program")
+    Made().write(tree / "lib" / "libf.so")
+    Made(bits=32).write(tree / "x" / "lib" / "libf.so")
+    options = ("--sysroot", tree, "--install-to", "/x/y/", "--include", "/x/lib/*")
+    run = magicpak(*options, "/app/program", out)
+    assert run.returncode == 1
+    assert "error: /x/y/program would not start in the bundle: /x/y/../lib/libf.so" in run.stderr
+
+
 def test_nodeflib_is_mended_where_the_cache_may_be_used(tmp_path: Path, out: Path) -> None:
     tree = tmp_path / "tree"
     Made().write(tree / "ld.so")
