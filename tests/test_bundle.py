@@ -132,6 +132,12 @@ def test_two_inputs_at_one_path_are_an_error_that_names_both() -> None:
     assert "'/'" in text
 
 
+def test_two_inputs_of_one_name_do_not_go_into_one_directory() -> None:
+    one, two = Origin(Why.INPUT, "/a/app"), Origin(Why.INPUT, "/b/app")
+    with pytest.raises(PlaceTaken, match="a run of its own"):
+        Bundle().add([placed("/bin/app", file(1), one), placed("/bin/app", file(2), two)])
+
+
 @pytest.mark.parametrize("why", [Why.NEEDED, Why.INTERPRETER])
 def test_an_input_must_not_take_the_place_of_what_it_needs(why: Why) -> None:
     with pytest.raises(PlaceTaken, match="--install-to"):

@@ -149,7 +149,9 @@ class PlaceTaken(MagicpakError):
     def __str__(self) -> str:
         advice = "give the executable another path by --install-to"
         if self.first.why is self.second.why is Why.INPUT:
-            advice = "end --install-to with '/' to give a directory"
+            names = {posixpath.basename(origin.of) for origin in (self.first, self.second)}
+            directory = "end --install-to with '/' to give a directory"
+            advice = directory if len(names) > 1 else "give each of them a run of its own"
         return (
             f"{self.path} of the bundle cannot be both {self.first} and {self.second}; {advice}"
         )
