@@ -657,6 +657,12 @@ def test_what_to_wait_for_is_read() -> None:
     assert Endpoint.parse("/run/x:1") == Endpoint("/run/x:1", 0)
 
 
+@pytest.mark.parametrize("text", ["a..b:80", f"{'x' * 64}.example:80"])
+def test_what_no_host_is_called_is_an_error_at_once(text: str) -> None:
+    with pytest.raises(trace.MalformedEndpoint, match="--dynamic-wait-for"):
+        Endpoint.parse(text).answers()
+
+
 def test_an_answer_needs_a_listener(tmp_path: Path) -> None:
     here = Endpoint(str(tmp_path / "sock"), 0)
     assert not here.answers()

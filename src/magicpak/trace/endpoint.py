@@ -41,7 +41,10 @@ class Endpoint:
         return cls((match["host"] or "localhost").strip("[]"), int(match["port"]))
 
     def answers(self, seconds: float = 1.0) -> bool:
-        """Tell whether it accepts a connection, waiting for it at most so long."""
+        """Tell whether it accepts a connection, waiting for it at most so long.
+
+        Raises MalformedEndpoint.
+        """
         return self._listens() or self._connects(seconds)
 
     def _listens(self) -> bool:
@@ -72,6 +75,8 @@ class Endpoint:
                 client.connect(self.host)
         except OSError:
             return False
+        except UnicodeError as e:  # no name of a host can be so
+            raise MalformedEndpoint(str(self)) from e
         return True
 
     def __str__(self) -> str:
