@@ -278,18 +278,21 @@ def test_a_program_of_another_word_size_starts(out: Path, compile_c: Compile) ->
 
 @needs_root
 @pytest.mark.needs("musl-gcc")
-def test_musl_gets_a_path_file(tmp_path: Path, out: Path, compile_c: Compile) -> None:
-    found = compile_c("lib/libf.so", SEVEN, "-shared", "-fPIC", "-nostdlib")
-    program, source = tmp_path / "program", tmp_path / "program.c"
-    source.write_text(CALLS)
-    subprocess.run(
-        ["musl-gcc", "-o", program, source, f"-L{found.parent}", "-l:libf.so"], check=True
-    )
-    bundled(out, program, LD_LIBRARY_PATH=str(found.parent))
-    assert start(out, program).returncode == 7
+def test_musl_gets_one_path_file_for_all(tmp_path: Path, out: Path, compile_c: Compile) -> None:
+    directories, programs = [], []
+    for name in ("one", "two"):
+        found = compile_c(f"{name}/lib{name}.so", SEVEN, "-shared", "-fPIC", "-nostdlib")
+        program, source = tmp_path / name / "program", tmp_path / "program.c"
+        source.write_text(CALLS)
+        link = ["musl-gcc", "-o", program, source, f"-L{found.parent}", f"-l:lib{name}.so"]
+        subprocess.run(link, check=True)
+        directories.append(str(found.parent))
+        programs.append(program)
+    bundled(out, *programs, LD_LIBRARY_PATH=":".join(directories))
+    assert [start(out, program).returncode for program in programs] == [7, 7]
     (made,) = (out / "etc").iterdir()
     assert re.fullmatch(r"ld-musl-\w+\.path", made.name)
-    assert str(found.parent) in made.read_text().split()
+    assert set(directories) <= set(made.read_text().split())
 
 
 @needs_root

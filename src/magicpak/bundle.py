@@ -175,7 +175,7 @@ class Bundle:
             if name == "..":
                 current = current.parent
                 continue
-            following = BundlePath(f"{current}/{name}")
+            following = current.child(name)
             item = self._items.get(following)
             if item is not None and isinstance(item.entry, Link):
                 followed += 1

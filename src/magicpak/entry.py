@@ -20,6 +20,10 @@ class BundlePath(str):
         """Take a path with or without a leading slash, as seen from the bundle's root."""
         return super().__new__(cls, posixpath.normpath("/" + text.lstrip("/")))
 
+    def child(self, name: str) -> BundlePath:
+        """The entry of this name in it: a name that is neither ``.`` nor ``..``."""
+        return str.__new__(BundlePath, f"{'' if self == '/' else self}/{name}")
+
     @property
     def parent(self) -> BundlePath:
         """The directory it lies in; of the root, the root."""

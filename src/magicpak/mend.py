@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Set
 
 from magicpak.bundle import Bundle, BundlePath, File, Link, Meta, Origin, Placed, Why
@@ -36,20 +37,25 @@ def configuration(
 ) -> Iterator[Placed]:
     """Make the files by which the loaders of some objects find the libraries of these names."""
     entries: set[cache.CacheEntry] = set()
+    listed: defaultdict[str, list[Library]] = defaultdict(list)
+    loaders: dict[str, Loader] = {}
     little_endian = True
     for root in roots:
         if root.loader is None:
             continue
+        loaders[root.loader.interpreter] = root.loader
         every = (*root.closure.libraries, *root.closure.baseline)
         libraries = [library for library in every if library.name in wanted]
         if root.loader.flavour is Flavour.MUSL:
-            if libraries:
-                yield _musl_list(root.loader, libraries, host)
+            listed[root.loader.interpreter] += libraries
             continue
         little_endian = root.elf.abi.little_endian
         flags = cache.flags(root.elf.abi, root.elf.flags)
         entries |= {_entry(lib, flags, host) for lib in libraries if _is_in(bundle, lib, host)}
-        entries |= _taken_over(bundle, root.loader)
+    for loader in loaders.values():
+        entries |= _taken_over(bundle, loader)
+        if listed[loader.interpreter]:
+            yield _musl_list(loader, listed[loader.interpreter], host)
     if entries:
         directories = sorted({directory(entry.path) for entry in entries})
         yield _generated(CACHE, cache.serialise(entries, little_endian))
