@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from magicpak.compress import CompressionFailed, upx
-from magicpak.errors import ToolNotFound
+from magicpak.errors import IoError, ToolNotFound
 from magicpak.process import Completed
 
 pytestmark = pytest.mark.needs("upx", "cc")
@@ -32,9 +32,28 @@ def hello(compile_c: Callable[..., Path]) -> Path:
 
 def test_packed_copy_is_smaller_and_does_the_same(hello: Path, scratch: str) -> None:
     packed = upx(str(hello), ["-1"], scratch=scratch)
-    assert os.path.dirname(packed) == scratch
+    assert packed.startswith(f"{scratch}/")
     assert os.path.getsize(packed) < hello.stat().st_size
     assert subprocess.run([packed], capture_output=True, check=True).stdout == b"hello\n"
+
+
+def test_programs_of_one_name_are_packed_apart(
+    hello: Path, scratch: str, compile_c: Callable[..., Path]
+) -> None:
+    other = compile_c("other/hello", HELLO.replace("hello", "other"), "-static")
+    packed = [upx(str(program), ["-1"], scratch=scratch) for program in (hello, other)]
+    printed = [subprocess.run([p], capture_output=True, check=True).stdout for p in packed]
+    assert printed == [b"hello\n", b"other\n"]
+
+
+@pytest.mark.needs("root")
+def test_a_full_temporary_directory_is_named(hello: Path, scratch: str) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", scratch], check=True)
+    try:
+        with pytest.raises(IoError, match=rf"No space left on device .*: {scratch}/.*/hello$"):
+            upx(str(hello), [], scratch=scratch)
+    finally:
+        subprocess.run(["umount", scratch], check=True)
 
 
 def test_original_is_never_touched(hello: Path, scratch: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,13 +64,16 @@ def upx(
 
 def _copy(executable: str, scratch: str) -> str:
     """Copy the executable under its own name, which upx prints, so that upx may write to it."""
-    copy = os.path.join(os.path.abspath(scratch), os.path.basename(executable))
     try:
+        # In a directory of its own: executables of several directories may have one name.
+        directory = tempfile.mkdtemp(dir=os.path.abspath(scratch))
+        copy = os.path.join(directory, os.path.basename(executable))
         shutil.copy2(executable, copy)
         # upx refuses a file that its owner cannot write, and one with set-id bits.
         os.chmod(copy, os.stat(copy).st_mode & 0o777 | 0o600)
     except OSError as e:
-        raise IoError.of(e, executable) from e
+        full = e.filename2 if e.errno == errno.ENOSPC else None  # the copy, not what is copied
+        raise IoError(e.errno or 0, e.strerror or str(e), full or e.filename or executable) from e
     return copy
 
 
