@@ -207,11 +207,15 @@ def test_daemon_that_changes_its_user_is_killed(
 ) -> None:
     # Without CAP_SYS_PTRACE not even root sees such a process' root directory.
     body = f"""if (fork()) return 0;
-        setsid(); prctl(PR_SET_NAME, "mpk-daemon"); if (setuid({NOBODY})) return 1;
+        setsid(); prctl(PR_SET_NAME, "{NAME}-d"); if (setuid({NOBODY})) return 1;
         sleep(1000); return 0;"""
     path = bundle.add(program("daemon", body), "/daemon")
     forked(docker_build, lambda: jail.check(str(bundle.tree), [path], command="daemon; sleep 0.1"))
-    assert not named("mpk-daemon")
+    assert not named(f"{NAME}-d")
+
+
+NAME = f"mpk{os.getpid()}"
+"""How processes are called here, unlike those of tests that run beside these."""
 
 
 def named(name: str) -> list[int]:
@@ -483,7 +487,7 @@ def test_nothing_is_mounted_for_others(bundle: Bundle) -> None:
 
 
 def test_interrupted_test_leaves_nothing(bundle: Bundle, program: Callable[..., Path]) -> None:
-    body = 'prctl(PR_SET_NAME, "mpk-endless"); setsid(); sleep(1000); return 0;'
+    body = f'prctl(PR_SET_NAME, "{NAME}-e"); setsid(); sleep(1000); return 0;'
     path = bundle.add(program("endless", body), "/endless")
 
     def interrupted() -> None:
@@ -496,14 +500,14 @@ def test_interrupted_test_leaves_nothing(bundle: Bundle, program: Callable[..., 
             jail.check(str(bundle.tree), [path])
 
     forked(docker_build, interrupted)
-    assert not named("mpk-endless")
+    assert not named(f"{NAME}-e")
 
 
 @pytest.mark.parametrize("become", [full, nobody])
 def test_killed_magicpak_leaves_no_process(
     bundle: Bundle, program: Callable[..., Path], become: Callable[[], None]
 ) -> None:
-    body = 'prctl(PR_SET_NAME, "mpk-orphan"); if (!fork()) setsid(); sleep(1000); return 0;'
+    body = f'prctl(PR_SET_NAME, "{NAME}-o"); if (!fork()) setsid(); sleep(1000); return 0;'
     path = bundle.add(program("endless", body), "/endless")
     for place in (bundle.top, *bundle.top.rglob("*")):
         os.lchown(place, NOBODY, NOBODY)
@@ -512,13 +516,13 @@ def test_killed_magicpak_leaves_no_process(
         become()
         jail.check(str(bundle.tree), [path])
     deadline = time.monotonic() + 10
-    while len(named("mpk-orphan")) < 2 and time.monotonic() < deadline:
+    while len(named(f"{NAME}-o")) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(pid, 9)
     os.waitpid(pid, 0)
-    while named("mpk-orphan") and time.monotonic() < deadline:
+    while named(f"{NAME}-o") and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert not named("mpk-orphan")
+    assert not named(f"{NAME}-o")
     # Nobody was left to remove it.
     for left in bundle.top.glob(".magicpak-test-*"):
         plant.remove(str(left))
@@ -540,13 +544,13 @@ def test_program_killed_by_a_signal_is_described(
 def test_program_that_never_ends_is_killed_with_all_its_descendants(
     run: Run, bundle: Bundle, program: Callable[..., Path]
 ) -> None:
-    body = 'prctl(PR_SET_NAME, "mpk-endless"); if (!fork()) setsid(); sleep(1000); return 0;'
+    body = f'prctl(PR_SET_NAME, "{NAME}-e"); if (!fork()) setsid(); sleep(1000); return 0;'
     path = bundle.add(program("endless", body), "/endless")
     start = time.monotonic()
     text = message(run, path, timeout=0.5)
     assert text.startswith("Test failed: /endless did not end within 0.5 s and was killed")
     assert time.monotonic() - start < 10
-    assert not named("mpk-endless")
+    assert not named(f"{NAME}-e")
 
 
 def test_mismatch_is_shown_with_what_was_expected(run: Run, bundle: Bundle) -> None:
