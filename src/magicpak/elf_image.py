@@ -1,0 +1,188 @@
+"""Read the structures of an open ELF file: headers, dynamic section, symbol versions, notes.
+
+The format is that of the System V ABI (gabi, chapters 4 and 5) and elf(5). Section headers are
+not looked at, but for notes that are for tools like this one, as the loader does not look at them
+either: a stripped or packed file has none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, BinaryIO
+
+from elftools.common.exceptions import ELFError
+from elftools.common.utils import struct_parse
+from elftools.elf.structs import ELFStructs
+
+DAMAGE = (ELFError, UnicodeDecodeError, OverflowError, AssertionError, ValueError)
+"""What pyelftools and the stream below it raise on a damaged file."""
+
+MOST_ENTRIES = 1 << 16
+"""More entries of a table than any file has; a damaged one may lead in circles."""
+MOST_NOTES = 1 << 20
+PATH_MAX = 4096
+
+
+@cache
+def _structs(little_endian: bool, bits: int, machine: str | None = None) -> ELFStructs:
+    structs = ELFStructs(little_endian, bits)
+    structs.create_basic_structs()
+    if machine is not None:
+        structs.create_advanced_structs("ET_DYN", machine, "ELFOSABI_SYSV")
+    return structs
+
+
+class Image:
+    """The open file: its headers, and its bytes by virtual address."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        """Read the headers of a file of ``size`` bytes. Raises one of DAMAGE, as all methods do."""
+        self._stream = stream
+        self._size = size
+        ident = self._bytes(0, 16)
+        if ident[:4] != b"\x7fELF":
+            raise ELFError("the file is empty" if size == 0 else "it is not an ELF file")
+        if len(ident) < 16 or ident[4] not in (1, 2) or ident[5] not in (1, 2):
+            raise ELFError("the ELF identification is damaged")
+        self.bits, self.little_endian = 32 * ident[4], ident[5] == 1
+        self.header = struct_parse(_structs(self.little_endian, self.bits).Elf_Ehdr, stream, 0)
+        self._structs = _structs(self.little_endian, self.bits, str(self.header["e_machine"]))
+        self._segments = tuple(self._read_segments())
+        self._tags: dict[str, list[int]] = {}
+        self.strings = b""
+        """The table of the names that the dynamic section refers to."""
+        self._entries_left = MOST_ENTRIES
+
+    def _bytes(self, offset: int, length: int) -> bytes:
+        """Read at an offset; at most what the file has, so a huge length costs nothing."""
+        self._stream.seek(offset)
+        return self._stream.read(max(0, min(length, self._size - offset)))
+
+    def _offset(self, address: int) -> int:
+        """Return where a virtual address lies in the file, by the segment that maps it."""
+        for segment in self._segments:
+            start = segment["p_vaddr"]
+            if segment["p_type"] == "PT_LOAD" and start <= address < start + segment["p_filesz"]:
+                return int(address - start + segment["p_offset"])
+        raise ELFError(f"no segment maps the address {address:#x}")
+
+    def _read_segments(self) -> Iterator[Any]:
+        header = self.header
+        count, size, offset = header["e_phnum"], header["e_phentsize"], header["e_phoff"]
+        if count and size != self._structs.Elf_Phdr.sizeof():
+            raise ELFError(f"program headers of {size} bytes")
+        if offset + count * size > self._size:
+            raise ELFError("the program headers are beyond the end of the file")
+        for index in range(count):
+            yield struct_parse(self._structs.Elf_Phdr, self._stream, offset + index * size)
+
+    def interpreter(self) -> str | None:
+        """Return what PT_INTERP names."""
+        segment = next((s for s in self._segments if s["p_type"] == "PT_INTERP"), None)
+        if segment is None:
+            return None
+        length = min(segment["p_filesz"], PATH_MAX)
+        text, end, _ = self._bytes(segment["p_offset"], length).partition(b"\0")
+        if not end or not text:
+            raise ELFError("the name of the interpreter is damaged")
+        return os.fsdecode(text)
+
+    def read_dynamic(self) -> bool:
+        """Read the dynamic section; False where there is none."""
+        segment = next((s for s in self._segments if s["p_type"] == "PT_DYNAMIC"), None)
+        if segment is None:
+            return False
+        size = self._structs.Elf_Dyn.sizeof()
+        offset, length = segment["p_offset"], min(segment["p_filesz"], MOST_ENTRIES * size)
+        for position in range(offset, min(offset + length, self._size) - size + 1, size):
+            entry = struct_parse(self._structs.Elf_Dyn, self._stream, position)
+            if entry["d_tag"] == "DT_NULL":
+                break
+            self._tags.setdefault(str(entry["d_tag"]), []).append(int(entry["d_val"]))
+        if "DT_STRTAB" in self._tags:
+            length = self.number("DT_STRSZ")
+            self.strings = self._bytes(self._offset(self._tags["DT_STRTAB"][-1]), length)
+        return True
+
+    def _string(self, offset: int) -> str:
+        end = self.strings.find(b"\0", offset)
+        if not 0 <= offset <= end:
+            raise ELFError(f"a name lies outside the string table, at {offset:#x}")
+        return os.fsdecode(self.strings[offset:end])
+
+    def names(self, tag: str) -> tuple[str, ...]:
+        """Return the names of the entries with a tag."""
+        return tuple(self._string(offset) for offset in self._tags.get(tag, ()))
+
+    def name(self, tag: str) -> str | None:
+        """Return the name of the last entry with a tag, which the loader keeps of several."""
+        names = self.names(tag)
+        return names[-1] if names else None
+
+    def number(self, tag: str) -> int:
+        """Return the number of the last entry with a tag, 0 without one."""
+        return self._tags.get(tag, [0])[-1]
+
+    def versions_needed(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield each needed file, and the versions of it without which the loader refuses."""
+        for entry, position in self._chain("DT_VERNEED", self._structs.Elf_Verneed, "vn_next"):
+            aux = self._linked(
+                position + entry["vn_aux"], self._structs.Elf_Vernaux, "vna_next", entry["vn_cnt"]
+            )
+            # VER_FLG_WEAK: the loader starts without it.
+            names = tuple(self._string(a["vna_name"]) for a, _ in aux if not a["vna_flags"] & 2)
+            yield self._string(entry["vn_file"]), names
+
+    def versions_defined(self) -> Iterator[str]:
+        """Yield the versions that the object defines."""
+        for entry, position in self._chain("DT_VERDEF", self._structs.Elf_Verdef, "vd_next"):
+            aux = self._linked(position + entry["vd_aux"], self._structs.Elf_Verdaux, "vda_next", 1)
+            yield from (self._string(a["vda_name"]) for a, _ in aux)
+
+    def _chain(self, tag: str, struct: Any, link: str) -> Iterator[tuple[Any, int]]:
+        if tag not in self._tags:
+            return iter(())
+        count = self.number(f"{tag}NUM")
+        return self._linked(self._offset(self._tags[tag][-1]), struct, link, count)
+
+    def _linked(self, offset: int, struct: Any, link: str, count: int) -> Iterator[tuple[Any, int]]:
+        """Walk entries that each tell how far on the next one is."""
+        for _ in range(count):
+            self._entries_left -= 1
+            if self._entries_left < 0:
+                raise ELFError("its symbol versions lead in circles")
+            entry = struct_parse(struct, self._stream, offset)
+            yield entry, offset
+            if not entry[link]:
+                return
+            offset += entry[link]
+
+    def notes(self) -> Iterator[bytes]:
+        """Yield the segments of notes, and a section of dlopen notes that lies in none."""
+        segments = [s for s in self._segments if s["p_type"] == "PT_NOTE"]
+        places = [(segment["p_offset"], segment["p_filesz"]) for segment in segments]
+        for offset, size in places + self._dlopen_section():
+            yield self._bytes(offset, min(size, MOST_NOTES))
+
+    def _dlopen_section(self) -> list[tuple[int, int]]:
+        """Find a section of such notes in no segment: objcopy(1) adds it so, for tools alone."""
+        header, struct = self.header, self._structs.Elf_Shdr
+        count, names_at = header["e_shnum"], header["e_shstrndx"]
+        start, size = header["e_shoff"], struct.sizeof()
+        if names_at >= count or header["e_shentsize"] != size or start + count * size > self._size:
+            return []  # stripped of them, or damaged: the loader does not mind
+        names = struct_parse(struct, self._stream, start + names_at * size)
+        if names["sh_offset"] > self._size:
+            return []
+        strings = self._bytes(names["sh_offset"], min(names["sh_size"], MOST_NOTES))
+        name = strings.find(b"\0.note.dlopen\0") + 1
+        sections = (struct_parse(struct, self._stream, start + n * size) for n in range(count))
+        return [
+            (section["sh_offset"], section["sh_size"])
+            for section in (sections if name else ())
+            if section["sh_name"] == name
+            and section["sh_addr"] == 0
+            and section["sh_offset"] <= self._size
+        ]
