@@ -18,36 +18,38 @@ Identity = tuple[int, int]
 
 def matches(files: Sysroot, pattern: Include) -> list[str]:
     """List the paths that a pattern matches, sorted; a relative one gives relative paths."""
-    start = "/" if pattern.absolute else ""
-    return sorted(set(_below(files, start, pattern.components)))
+    paths = ["/" if pattern.absolute else ""]
+    for component in pattern.components:
+        # Each once: several '**' reach the same directory in many ways.
+        paths = list(dict.fromkeys(p for base in paths for p in _step(files, base, component)))
+    found = (path for path in paths if path and files.status(path) is not None)
+    if pattern.directory:
+        found = (path for path in found if files.directory_identity(path) is not None)
+    return sorted(found)
 
 
-def _below(files: Sysroot, base: str, components: tuple[Component, ...]) -> Iterator[str]:
-    if not components:
-        if base and files.status(base) is not None:
-            yield base
-        return
-    first, *rest = components
-    if first.recursive:
-        yield from _at_any_depth(files, base, tuple(rest), frozenset())
-    elif first.literal is not None:
-        yield from _below(files, _join(base, first.literal), tuple(rest))
+def _step(files: Sysroot, base: str, component: Component) -> Iterator[str]:
+    """Give what a component matches in a directory; a plain name need not be there."""
+    if component.recursive:
+        yield from _at_any_depth(files, base)
+    elif component.literal is not None:
+        yield _join(base, component.literal)
     elif files.directory_identity(base) is not None:
-        for name in _names(files, base):
-            if first.matches(name):
-                yield from _below(files, _join(base, name), tuple(rest))
+        yield from (_join(base, name) for name in _names(files, base) if component.matches(name))
 
 
-def _at_any_depth(
-    files: Sysroot, base: str, rest: tuple[Component, ...], above: frozenset[Identity]
-) -> Iterator[str]:
-    """Match ``**``: nothing, or a directory more; links are followed, but never in a circle."""
-    identity = files.directory_identity(base)
-    if identity is None or identity in above or base in PSEUDO:
-        return
-    yield from _below(files, base, rest)
-    for name in _names(files, base):
-        yield from _at_any_depth(files, _join(base, name), rest, above | {identity})
+def _at_any_depth(files: Sysroot, base: str) -> Iterator[str]:
+    """Match ``**``: a directory and those below; links are followed, but never in a circle."""
+    above: frozenset[Identity] = frozenset()
+    pending = [(base, above)]
+    while pending:
+        directory, above = pending.pop()
+        identity = files.directory_identity(directory)
+        if identity is None or identity in above or directory in PSEUDO:
+            continue
+        yield directory
+        above |= {identity}
+        pending += [(_join(directory, name), above) for name in _names(files, directory)]
 
 
 def _names(files: Sysroot, directory: str) -> list[str]:

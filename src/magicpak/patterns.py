@@ -38,6 +38,8 @@ class Include(NamedTuple):
     text: str
     absolute: bool
     components: tuple[Component, ...]
+    directory: bool = False
+    """Whether it ends with a slash: then it matches directories only, as in glob(7)."""
 
 
 def include(pattern: str) -> Include:
@@ -45,7 +47,7 @@ def include(pattern: str) -> Include:
     _check_stars(pattern)
     parts = _split(pattern)
     components = tuple(Component(part, _literal(part), _matcher(part)) for part in parts)
-    return Include(pattern, pattern.startswith("/"), components)
+    return Include(pattern, pattern.startswith("/"), components, pattern.endswith("/"))
 
 
 def exclude(pattern: str) -> Matcher:
