@@ -221,6 +221,12 @@ def test_a_read_only_place_is_told(tmp_path: Path, output: str) -> None:
     assert str(tmp_path / "ro") in message
 
 
+def test_a_path_that_is_too_long_is_told_and_nothing_stays(tmp_path: Path) -> None:
+    message = failed(magicpak("-r", "x/" * 3000, "/bin/true", "out", cwd=tmp_path))
+    assert message.startswith("IO error: File name too long (os error 36): out/x/")
+    assert list(tmp_path.iterdir()) == []
+
+
 @ROOT_ONLY
 def test_a_full_disk_is_told_and_leaves_output_as_it_was(tmp_path: Path) -> None:
     small = tmp_path / "small"

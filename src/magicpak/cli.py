@@ -23,6 +23,8 @@ HYPHENATED = {"--upx-arg", "--dynamic-arg", "--dynamic-run"}
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 3.0
 """Seconds for cleaning up, before a further signal counts."""
+PATH_MAX = 4096
+"""Bytes of a path (limits.h): no tree that can be walked by paths is deeper than half of it."""
 EPILOG = "Full documentation, with Dockerfiles to start from, is in the README."
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -184,6 +186,8 @@ def main() -> NoReturn:
     """Run the command, print what went wrong, and exit: 0 done, 1 failed, 2 wrong command line."""
     # This process ends before garbage matters; to look for it, at the end too, costs a tenth.
     gc.disable()
+    # Older versions of os.walk and shutil.rmtree call themselves once for each level of a tree.
+    sys.setrecursionlimit(PATH_MAX)
     _occupy_standard_streams()
     ending = _Ending()
     for number in ENDINGS:
