@@ -39,6 +39,7 @@ INPUTS: dict[str, tuple[Make, str]] = {
     "magic": (lambda path: path.write_bytes(b"\x7fELF"), "The executable is malformed: "),
     "header": (lambda path: path.write_bytes(true()[:64]), "The executable is malformed: "),
     "truncated": (lambda path: path.write_bytes(true()[:500]), "The executable is malformed: "),
+    "half": (lambda path: path.write_bytes(true()[:15_000]), "The executable is malformed: "),
     "e_phoff": (huge_offset(32), "The executable is malformed: "),
     "zeros": (lambda path: path.write_bytes(bytes(100_000)), "The executable is malformed: "),
 }

@@ -101,6 +101,7 @@ def test_static_and_static_pie_programs_need_no_loader(compile_c: Callable[..., 
         (b"\x7fELF\x03\x01\x01".ljust(16, b"\0"), "identification is damaged"),
         (bytes(Made([("needed", "a")]))[:63], "."),
         (bytes(Made([("needed", "a")]))[:100], "beyond the end"),
+        (bytes(Made([("needed", "a")]))[:-1], "it is truncated"),
     ],
 )
 def test_what_is_no_elf_file_is_refused_with_the_reason(

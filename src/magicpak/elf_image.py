@@ -76,7 +76,11 @@ class Image:
         if offset + count * size > self._size:
             raise ELFError("the program headers are beyond the end of the file")
         for index in range(count):
-            yield struct_parse(self._structs.Elf_Phdr, self._stream, offset + index * size)
+            segment = struct_parse(self._structs.Elf_Phdr, self._stream, offset + index * size)
+            loaded = segment["p_type"] == "PT_LOAD"
+            if loaded and segment["p_offset"] + segment["p_filesz"] > self._size:
+                raise ELFError("it ends within a segment that is loaded: it is truncated")
+            yield segment
 
     def interpreter(self) -> str | None:
         """Return what PT_INTERP names."""
