@@ -7,6 +7,7 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,9 +39,17 @@ def test_pack_raises_what_the_command_prints(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_pack_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    pack(Options(("/bin/true",), str(tmp_path / "out"), include=("/nothing*",)))
-    assert capfd.readouterr() == ("", "")
+def test_pack_prints_nothing(tmp_path: Path) -> None:
+    code = (
+        "import sys; from magicpak import Options, pack\n"
+        "pack(Options(('/bin/true',), sys.argv[1], include=('/nothing*',)))"
+    )
+    # In a process of its own: pytest sets logs up.
+    run = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "out"], capture_output=True, text=True, check=True
+    )
+    assert (run.stdout, run.stderr) == ("", "")
+    assert "/bin/true" in paths(tmp_path / "out")
 
 
 def test_pack_can_be_called_again_and_from_a_thread(tmp_path: Path) -> None:
@@ -79,6 +88,23 @@ def test_options_are_a_value() -> None:
     assert options == Options(inputs=("/bin/true",), output="out")
     with pytest.raises(dataclasses.FrozenInstanceError):
         options.output = "other"  # type: ignore[misc]
+
+
+def test_paths_and_sequences_of_any_kind_are_taken() -> None:
+    given: Any = ([Path("/bin/true"), b"/bin/a\xff"], Path("out"))
+    assert Options(*given) == Options(("/bin/true", "/bin/a\udcff"), "out")
+
+
+@pytest.mark.parametrize("name", ["inputs", "include", "exclude", "mkdir"])
+def test_a_text_is_not_taken_for_several(name: str) -> None:
+    given: Any = {"inputs": ("/bin/true",), "output": "out", name: "/etc"}
+    with pytest.raises(TypeError, match=f"{name} takes several"):
+        Options(**given)
+
+
+def test_nothing_to_bundle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MagicpakError, match="name an executable"):
+        pack(Options((), str(tmp_path / "out")))
 
 
 def test_importing_the_package_imports_no_more_than_it_has_to() -> None:

@@ -3,6 +3,7 @@
 ``pack(Options(inputs=("/bin/ls",), output="bundle"))`` does what the command does.
 """
 
+import logging
 from typing import TYPE_CHECKING
 
 from magicpak.errors import MagicpakError
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 __version__ = VERSION
 __all__ = ["MagicpakError", "Options", "Report", "__version__", "pack"]
+
+# Without it, logging prints the warnings of a library whose user has set up no logs.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from magicpak.errors import Unsupported
 
@@ -51,8 +51,21 @@ class Options:
     """A directory that stands for ``/``; nothing of it is run."""
     noload_resolver: bool = False
 
+    def __post_init__(self) -> None:
+        """Take paths and sequences of any kind. Raises TypeError for a text instead of several."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if str(field.type).startswith("tuple"):
+                if isinstance(value, str | bytes | os.PathLike):
+                    raise TypeError(f"{field.name} takes several: give ({value!r},)")
+                object.__setattr__(self, field.name, tuple(map(os.fsdecode, value)))
+            elif isinstance(value, os.PathLike):
+                object.__setattr__(self, field.name, os.fsdecode(value))
+
     def check(self) -> None:
         """Refuse before any work what cannot be done. Raises Unsupported."""
+        if not self.inputs:
+            raise Unsupported("nothing is to be bundled; name an executable")
         self.runs()
         if self.sysroot is not None:
             if not os.path.isdir(self.sysroot):
