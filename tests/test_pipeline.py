@@ -300,6 +300,22 @@ def test_an_included_object_brings_its_libraries(
     assert str(library) in files
 
 
+@pytest.mark.needs("cc", "root")
+@pytest.mark.parametrize("pattern", ["app/bin/*", "app/bin", "link", "../*/app/bin/prog"])
+def test_a_relative_pattern_finds_libraries_beside_the_program(
+    tmp_path: Path, compile_c: Callable[..., Path], pattern: str
+) -> None:
+    library = compile_c("app/lib/libfoo.so", FOO, "-shared", "-fPIC")
+    compile_c("app/bin/prog", USES_FOO, f"-L{tmp_path}/app/lib", "-lfoo",
+              "-Wl,-rpath,$ORIGIN/../lib")  # fmt: skip
+    (tmp_path / "link").symlink_to("app/bin/prog")
+    done(magicpak("-i", pattern, "/bin/true", "out", cwd=tmp_path))
+    assert str(library) in paths(tmp_path / "out")
+    prog = next(path for path in (tmp_path / "out").rglob("prog"))
+    subprocess.run(["chroot", tmp_path / "out", f"/{prog.relative_to(tmp_path / 'out')}"],
+                   check=True)  # fmt: skip
+
+
 @pytest.mark.needs("cc")
 def test_a_static_program_is_bundled_alone(
     tmp_path: Path, compile_c: Callable[..., Path]

@@ -216,8 +216,13 @@ def _include(run: Run, includes: Iterable[patterns.Include], bundle: Bundle) -> 
 def _with_libraries(run: Run, placed: list[Placed], bundle: Bundle) -> Bundle:
     """Add entries, and what the ELF objects among them need."""
     bundle = bundle.add(placed)
-    files = {p.entry.identity: (p.path, p.entry) for p in placed if isinstance(p.entry, File)}
-    objects = [(path, elf) for path, file in files.values() if (elf := _object(run, file))]
+    files = {p.entry.identity: p.entry for p in placed if isinstance(p.entry, File)}
+    # By where it is: what a relative pattern matches lies elsewhere in the bundle.
+    objects = [
+        (file.source.removeprefix(run.host.sysroot), elf)
+        for file in files.values()
+        if (elf := _object(run, file))
+    ]
     return bundle.add(run.resolver.among(objects))
 
 
