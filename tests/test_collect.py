@@ -262,9 +262,10 @@ def test_a_link_to_what_the_kernel_shows_is_bundled_alone(
     assert caplog.text == ""
 
 
-def test_a_file_of_proc_that_is_named_has_its_content(tmp_path: Path) -> None:
-    out = bundled(tmp_path, "/proc/version")
-    assert (out / "proc" / "version").read_text() == Path("/proc/version").read_text()
+@pytest.mark.parametrize("path", ["/proc/version", "/sys/devices/system/cpu/online"])
+def test_a_file_of_the_kernel_that_is_named_has_its_content(tmp_path: Path, path: str) -> None:
+    out = bundled(tmp_path, path)
+    assert (out / path.lstrip("/")).read_text() == Path(path).read_text()
 
 
 @pytest.mark.parametrize("where", ["conf", "conf/sub/deep"])

@@ -25,7 +25,10 @@ def copy(source: str, out: int, progress: Progress) -> None:
         if status.st_blocks * 512 < status.st_size:
             os.ftruncate(out, status.st_size)
             for start, end in _data_ranges(fd, status.st_size):
-                _copy_range(fd, out, start, end, progress)
+                reached = _copy_range(fd, out, start, end, progress)
+                if reached < end:  # files of /sys hold less than they tell
+                    os.ftruncate(out, reached)
+                    break
         else:
             _copy_range(fd, out, 0, status.st_size, progress)
             if status.st_size == 0:  # files of /proc tell no size
@@ -50,13 +53,15 @@ def _data_ranges(fd: int, size: int) -> Iterator[tuple[int, int]]:
         position = end
 
 
-def _copy_range(source: int, out: int, start: int, end: int, progress: Progress) -> None:
+def _copy_range(source: int, out: int, start: int, end: int, progress: Progress) -> int:
+    """Copy up to ``end``, and return how far the source went: it may be shorter by now."""
     while start < end:
         count = _copy_some(source, out, start, min(CHUNK, end - start))
         if count == 0:
-            return  # it has become shorter meanwhile
+            break
         progress(count)
         start += count
+    return start
 
 
 def _copy_some(source: int, out: int, start: int, wanted: int) -> int:
