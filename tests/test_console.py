@@ -149,10 +149,12 @@ def test_a_quick_run_on_a_terminal_prints_nothing(tmp_path: Path) -> None:
 def test_verbose_tells_each_stage_and_each_file(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("12345")
     (tmp_path / "l").symlink_to("f")
-    lines = done(magicpak("-v", "-i", "l", "--mkdir", "/tmp", "/bin/true", "out", cwd=tmp_path))
+    lines = done(magicpak("-v", "-i", "l", "--mkdir", "/tmp", "-e", "/tm?", "-e", "f",
+                          "/bin/true", "out", cwd=tmp_path))  # fmt: skip
     assert all(line.startswith("info: ") for line in lines)
     for expected in (
         "load /bin/true", "resolve shared libraries", "include l: 1 match", "write out",
+        "make the directory /tmp", "exclude /tm?: 1 match", "exclude f: 0 match",
         "/bin/true (input /bin/true)", "/f (link from /l)", "/l -> f (included by l)",
     ):  # fmt: skip
         assert any(line.startswith(f"info: {expected}") for line in lines), expected

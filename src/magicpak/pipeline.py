@@ -90,7 +90,7 @@ def pack(options: Options, *, show: Show = _no_progress) -> Report:
         bundle = _include(run, includes, bundle)
         if options.merged_usr:
             bundle = merged_usr.merge(bundle)
-        bundle, excluded = bundle.settled().without(lambda path: any(m(path) for m in excludes))
+        bundle, excluded = _exclude(options.exclude, excludes, bundle.settled())
         bundle = _verify(run, bundle, excluded)
         return _write(run, inputs, bundle, target, show)
 
@@ -241,7 +241,17 @@ def _object(run: Run, file: File) -> Elf | None:
 def _directories(host: Host, paths: Iterable[str]) -> Iterator[Placed]:
     for path in paths:
         place = BundlePath(path)
+        log.info("make the directory %s", place)
         yield Placed(place, host.directory(place), Origin(Why.MKDIR))
+
+
+def _exclude(
+    texts: tuple[str, ...], excludes: list[patterns.Matcher], bundle: Bundle
+) -> tuple[Bundle, Bundle]:
+    """Split into what stays and what goes."""
+    for text, matches in zip(texts, excludes, strict=True):
+        log.info("exclude %s: %d matches", text, sum(matches(path) for path, _ in bundle))
+    return bundle.without(lambda path: any(matches(path) for matches in excludes))
 
 
 def _compress(run: Run, inputs: Iterable[Input], bundle: Bundle) -> Bundle:
