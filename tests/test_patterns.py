@@ -26,6 +26,8 @@ from magicpak.patterns import exclude, include
     ("/a/**/x", "/a/b/c/x"),
     ("**", "/a/b"),
     ("/a/**", "/a/b/c"),
+    ("/a/**/", "/a/b/c"),
+    ("**/", "/a/b"),
     ("/a/[[]b", "/a/[b"),
     ("/a/[]]b", "/a/]b"),
     ("/a/[!]]b", "/a/[b"),

@@ -56,7 +56,8 @@ def exclude(pattern: str) -> Matcher:
     Raises InvalidPattern.
     """
     _check_stars(pattern)
-    return _matcher(pattern)
+    # No path ends with a slash; one after a last '**' belongs to that.
+    return _matcher(pattern.removesuffix("/") if pattern.endswith("**/") else pattern)
 
 
 def _matcher(pattern: str) -> Matcher:
