@@ -47,7 +47,10 @@ class Image:
         if len(ident) < 16 or ident[4] not in (1, 2) or ident[5] not in (1, 2):
             raise ELFError("the ELF identification is damaged")
         self.bits, self.little_endian = 32 * ident[4], ident[5] == 1
-        self.header = struct_parse(_structs(self.little_endian, self.bits).Elf_Ehdr, stream, 0)
+        header = _structs(self.little_endian, self.bits).Elf_Ehdr
+        if size < header.sizeof():
+            raise ELFError("it ends within the ELF header: it is truncated")
+        self.header = struct_parse(header, stream, 0)
         self._structs = _structs(self.little_endian, self.bits, str(self.header["e_machine"]))
         self._segments = tuple(self._read_segments())
         self._tags: dict[str, list[int]] = {}
