@@ -359,6 +359,14 @@ def test_source_date_epoch_clamps_times(tmp_path: Path, monkeypatch: pytest.Monk
     assert max(path.lstat().st_mtime for path in (out, *out.rglob("*"))) == 5000
 
 
+@pytest.mark.parametrize("text", ["abc", "-1", "1e9", "\N{ARABIC-INDIC DIGIT THREE}"])
+def test_a_source_date_epoch_that_is_no_time_is_told(tmp_path: Path, text: str) -> None:
+    lines = done(magicpak("/bin/true", tmp_path / "out", SOURCE_DATE_EPOCH=text))
+    assert lines == [
+        f"warning: SOURCE_DATE_EPOCH={text} has no effect: it is no number of seconds"
+    ]
+
+
 @pytest.mark.parametrize("existing", [False, True])
 def test_eight_runs_side_by_side_do_not_disturb_each_other(
     tmp_path: Path, existing: bool

@@ -9,7 +9,7 @@ import os
 import shlex
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,7 +20,7 @@ from magicpak.collect import Host
 from magicpak.copying import Progress
 from magicpak.destination import Destination, destination
 from magicpak.elf import SMALLEST, Elf, is_elf
-from magicpak.errors import IoError, MalformedExecutable, Unsupported
+from magicpak.errors import EMPTY, IoError, MalformedExecutable, Unsupported
 from magicpak.loader.identify import Compiler, Identified
 from magicpak.loader.search import Environment
 from magicpak.options import Options
@@ -202,7 +202,7 @@ def _include(run: Run, includes: Iterable[patterns.Include], bundle: Bundle) -> 
         matches = globbing.matches(run.host, pattern)
         log.info("include %s: %d matches", pattern.text, len(matches))
         if not matches:
-            log.warning("--include %s matches nothing", pattern.text)
+            log.warning("--include %s matches nothing", pattern.text or EMPTY)
         origin = Origin(Why.INCLUDED, pattern.text)
         placed = [
             found
@@ -284,9 +284,17 @@ def _verify(run: Run, bundle: Bundle, excluded: Bundle) -> Bundle:
     log.info("replay the loader in the bundle")
     verify.warn_of_excluded(excluded)
     bundle = verify.replay(bundle, run.resolver.roots.values(), run.host, excluded)
-    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    latest = int(epoch) * 10**9 if epoch.isdecimal() else None
-    return bundle.add(run.host.parents(bundle)).timed(latest)
+    return bundle.add(run.host.parents(bundle)).timed(_latest(os.environ))
+
+
+def _latest(environment: Mapping[str, str]) -> int | None:
+    """Return what SOURCE_DATE_EPOCH bounds the times to, in nanoseconds."""
+    epoch = environment.get("SOURCE_DATE_EPOCH", "")
+    if epoch.isascii() and epoch.isdecimal():
+        return int(epoch) * 10**9
+    if epoch:
+        log.warning("SOURCE_DATE_EPOCH=%s has no effect: it is no number of seconds", epoch)
+    return None
 
 
 def _write(
