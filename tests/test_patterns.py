@@ -103,6 +103,11 @@ def test_a_relative_pattern_is_relative() -> None:
     assert include("**/x").components[0].recursive
 
 
+def test_recursion_in_a_row_is_one() -> None:
+    texts = [component.text for component in include("/**/**/a/**/**/**/b/**").components]
+    assert texts == ["**", "a", "**", "b", "**"]
+
+
 def test_many_stars_take_no_time() -> None:
     assert not exclude("/" + "*a" * 12 + "b")("/" + "a" * 200)
 
