@@ -45,9 +45,9 @@ class Include(NamedTuple):
 def include(pattern: str) -> Include:
     """Read an include pattern. Raises InvalidPattern."""
     _check_stars(pattern)
-    split = _split(pattern)
     # Of several '**' in a row one is enough, and the others would multiply the time.
-    parts = [p for p, before in zip(split, ["", *split], strict=False) if {p, before} != {RECURSIVE}]
+    pairs = itertools.pairwise(["", *_split(pattern)])
+    parts = [part for before, part in pairs if {before, part} != {RECURSIVE}]
     components = tuple(Component(part, _literal(part), _matcher(part)) for part in parts)
     return Include(pattern, pattern.startswith("/"), components, pattern.endswith("/"))
 
