@@ -243,6 +243,18 @@ def test_a_full_disk_is_told_and_leaves_output_as_it_was(tmp_path: Path) -> None
             assert facts(small).keys() == before.keys()
 
 
+@ROOT_ONLY
+@pytest.mark.needs("busybox")
+def test_a_disk_that_has_no_room_for_the_test_is_named(tmp_path: Path) -> None:
+    report = pack(Options(("/bin/true",), str(tmp_path / "measured")))
+    room = f"size={report.size + (500 << 10)}"  # less than a busybox
+    with mounted(tmp_path / "small", "-t", "tmpfs", "-o", room, "tmpfs"):
+        message = failed(magicpak("--test", "/bin/true", tmp_path / "small" / "out"))
+        start = "IO error: No space left on device (os error 28): "
+        assert message.startswith(f"{start}{tmp_path}/small/")
+        assert list((tmp_path / "small").iterdir()) == []
+
+
 # Unprivileged
 
 

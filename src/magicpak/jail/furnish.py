@@ -10,6 +10,7 @@ import stat
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from magicpak import process
+from magicpak.errors import IoError
 from magicpak.jail.enter import Room
 from magicpak.jail.plant import inside
 
@@ -198,9 +199,12 @@ def _write_checked(
 
 
 def _write_program(path: str, content: bytes) -> None:
-    with open(path, "wb") as program:
-        program.write(content)
-    os.chmod(path, 0o755)  # noqa: S103 - a program
+    try:
+        with open(path, "wb") as program:
+            program.write(content)
+        os.chmod(path, 0o755)  # noqa: S103 - a program
+    except OSError as e:
+        raise IoError.of(e, path) from e
 
 
 def bundled_names(root: str, search: Iterable[str], executables: Iterable[str]) -> frozenset[str]:
