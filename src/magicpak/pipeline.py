@@ -7,11 +7,8 @@ import itertools
 import logging
 import os
 import shlex
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from magicpak import emit, globbing, merged_usr, patterns, verify
@@ -20,11 +17,9 @@ from magicpak.collect import Host
 from magicpak.copying import Progress
 from magicpak.destination import Destination, destination
 from magicpak.elf import SMALLEST, Elf, is_elf
-from magicpak.errors import EMPTY, IoError, MalformedExecutable, Unsupported
-from magicpak.loader.identify import Compiler, Identified
-from magicpak.loader.search import Environment
+from magicpak.errors import EMPTY, MalformedExecutable
 from magicpak.options import Options
-from magicpak.resolve import Resolver
+from magicpak.run import Input, Run, begin, load
 
 if TYPE_CHECKING:
     from magicpak import trace
@@ -43,26 +38,6 @@ class Report(NamedTuple):
     """Bytes."""
 
 
-class Input(NamedTuple):
-    """An executable to bundle, with the programs it takes to run it: itself, or interpreters."""
-
-    path: str
-    place: BundlePath
-    programs: tuple[tuple[str, Elf | None], ...]
-    relocated: bool
-
-
-@dataclass(slots=True)
-class Run:
-    """The doors to the outside that the stages of one run share."""
-
-    options: Options
-    host: Host
-    scratch: str
-    resolver: Resolver
-    stack: contextlib.ExitStack = field(repr=False)
-
-
 @contextlib.contextmanager
 def _no_progress(_total: int) -> Iterator[Progress]:
     yield lambda _count: None
@@ -78,8 +53,8 @@ def pack(options: Options, *, show: Show = _no_progress) -> Report:
     excludes = [patterns.exclude(pattern) for pattern in options.exclude]
     target = destination(options.output)
     with contextlib.ExitStack() as stack:
-        run = _begin(options, target, stack)
-        inputs = [_load(run, path) for path in options.inputs]
+        run = begin(options, target, stack)
+        inputs = [load(run, path) for path in options.inputs]
         bundle = _install(run, inputs, Bundle())
         bundle = _libraries(run, inputs, bundle)
         if options.dynamic or options.dynamic_log:
@@ -93,48 +68,6 @@ def pack(options: Options, *, show: Show = _no_progress) -> Report:
         bundle, excluded = _exclude(options.exclude, excludes, bundle.settled())
         bundle = _verify(run, bundle, excluded)
         return _write(run, inputs, bundle, target, show)
-
-
-def _begin(options: Options, target: Destination, stack: contextlib.ExitStack) -> Run:
-    try:
-        scratch = tempfile.mkdtemp(prefix="magicpak-")
-    except OSError as e:
-        raise IoError.of(e) from e
-    stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-    native = options.sysroot is None
-    sysroot = "" if options.sysroot is None else os.path.realpath(options.sysroot)
-    host = Host(sysroot, hidden=(target.path, os.path.realpath(scratch)))
-    loaders = Identified(
-        host,
-        host.follow,
-        scratch,
-        stack,
-        Compiler(options.cc or "cc", chosen=options.cc is not None),
-        native=native,
-        dlopen=not options.noload_resolver,
-    )
-    environment = Environment.of_this_process() if native else Environment()
-    return Run(options, host, scratch, Resolver(host, loaders, environment), stack)
-
-
-def _load(run: Run, path: str) -> Input:
-    log.info("load %s", path)
-    programs = tuple(run.resolver.programs(path))
-    own = programs[0][1]
-    if own is not None and not own.needed and own.interpreter is None:
-        log.warning("%s is statically linked or packed: nothing is bundled with it", path)
-    place = run.host.place(path)
-    install_to = run.options.install_to
-    if install_to is None:
-        return Input(path, place, programs, relocated=False)
-    name = os.path.basename(path) if install_to.endswith("/") else ""
-    chosen = BundlePath(f"{install_to}/{name}")
-    if chosen == "/":
-        raise Unsupported(
-            f"--install-to '{install_to}' is the root of the bundle; name a file, or end a "
-            f"directory with '/'"
-        )
-    return Input(path, chosen, programs, relocated=chosen != place)
 
 
 def _install(run: Run, inputs: Iterable[Input], bundle: Bundle) -> Bundle:
@@ -249,8 +182,9 @@ def _exclude(
     texts: tuple[str, ...], excludes: list[patterns.Matcher], bundle: Bundle
 ) -> tuple[Bundle, Bundle]:
     """Split into what stays and what goes."""
-    for text, matches in zip(texts, excludes, strict=True):
-        log.info("exclude %s: %d matches", text, sum(matches(path) for path, _ in bundle))
+    if log.isEnabledFor(logging.INFO):
+        for text, matches in zip(texts, excludes, strict=True):
+            log.info("exclude %s: %d matches", text, sum(matches(path) for path, _ in bundle))
     return bundle.without(lambda path: any(matches(path) for matches in excludes))
 
 
