@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from magicpak.errors import InvalidPattern
@@ -116,6 +116,8 @@ def by_definition(pattern: str, path: str) -> bool:
     """Match in the simplest way, trying everything."""
     if not pattern:
         return not path
+    if pattern in ("**", "**/"):
+        return True
     rests = range(len(path) + 1)
     if pattern.startswith("**/"):
         starts = (k for k in rests if k == 0 or path[k - 1] == "/")
@@ -131,6 +133,7 @@ TOKENS = ["*", "?", "a", "b", "/", "/**/"]
 
 
 @given(st.lists(st.sampled_from(TOKENS), max_size=6), st.text("ab/", max_size=7))
+@example(["/**/"], "a")
 def test_wildcards_match_as_they_are_defined(tokens: list[str], text: str) -> None:
     pattern = "/" + "".join(tokens)
     try:
