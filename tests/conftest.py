@@ -22,10 +22,10 @@ def _strace_works() -> bool:
     return run.returncode == 0
 
 
-def _user_namespaces_work() -> bool:
+def _unshares(namespace: str) -> bool:
     tool = shutil.which("unshare")
     return tool is not None and subprocess.run(
-        [tool, "--user", "true"], capture_output=True, check=False
+        [tool, namespace, "true"], capture_output=True, check=False
     ).returncode == 0
 
 
@@ -46,7 +46,8 @@ def lacking(capability: str) -> str | None:
     checks: dict[str, tuple[Callable[[], bool], str]] = {
         "root": (lambda: os.geteuid() == 0, "only root can do that"),
         "strace": (_strace_works, "strace may not trace here"),
-        "userns": (_user_namespaces_work, "user namespaces are not permitted"),
+        "userns": (lambda: _unshares("--user"), "user namespaces are not permitted"),
+        "mounts": (lambda: _unshares("--mount"), "mounts are not permitted"),
         "static python": (_static_python, "the system's python3 has no static library"),
     }
     check, reason = checks.get(capability, (lambda: True, ""))

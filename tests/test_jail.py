@@ -247,6 +247,7 @@ def test_container_has_devices_proc_and_temporary_directories(run: Run, bundle: 
     assert os.listdir(bundle.tree) == ["f"]
 
 
+@pytest.mark.needs("mounts", "userns")
 @pytest.mark.parametrize("become", [full, nobody])
 def test_proc_is_of_the_jail_where_mounts_are_permitted(
     bundle: Bundle, become: Callable[[], None]
@@ -503,6 +504,7 @@ def test_interrupted_test_leaves_nothing(bundle: Bundle, program: Callable[..., 
     assert not named(f"{NAME}-e")
 
 
+@pytest.mark.needs("mounts", "userns")
 @pytest.mark.parametrize("become", [full, nobody])
 def test_killed_magicpak_leaves_no_process(
     bundle: Bundle, program: Callable[..., Path], become: Callable[[], None]

@@ -111,6 +111,7 @@ def test_it_holds_all_of_magicpak_and_all_that_this_imports(single: Path) -> Non
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.needs("mounts")
 def test_its_only_needs_are_a_kernel_and_proc(single: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     shutil.copy(single, tmp_path / "magicpak")
