@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import resource
 import shutil
 import signal
 import stat
@@ -222,7 +223,13 @@ def test_a_read_only_place_is_told(tmp_path: Path, output: str) -> None:
 
 
 def test_a_path_that_is_too_long_is_told_and_nothing_stays(tmp_path: Path) -> None:
-    message = failed(magicpak("-r", "x/" * 3000, "/bin/true", "out", cwd=tmp_path))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # As most users have it: fewer descriptors than there are levels to remove.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, limits[1]))
+    try:
+        message = failed(magicpak("-r", "x/" * 3000, "/bin/true", "out", cwd=tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert message.startswith("IO error: File name too long (os error 36): out/x/")
     assert list(tmp_path.iterdir()) == []
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -93,11 +92,20 @@ def _is_cleared(stage: str) -> bool:
 
 
 def discard(stage: str) -> None:
-    """Remove what is staged, whatever the modes of its directories."""
-    for directory, _, _ in os.walk(stage):
+    """Remove what is staged, whatever the modes of its directories, and however deep they lie."""
+    found = [stage]
+    for directory, names, _ in os.walk(stage):
+        inner = [path for name in names if not os.path.islink(path := f"{directory}/{name}")]
+        for path in inner:
+            with contextlib.suppress(OSError):
+                os.chmod(path, 0o700)
+        found += inner
+    # From the bottom, by paths: shutil.rmtree holds a descriptor for each level.
+    for directory in reversed(found):
         with contextlib.suppress(OSError):
-            os.chmod(directory, 0o700)
-    shutil.rmtree(stage, ignore_errors=True)
+            for name in os.listdir(directory):
+                os.unlink(f"{directory}/{name}")
+            os.rmdir(directory)
 
 
 @contextlib.contextmanager
