@@ -155,7 +155,7 @@ class Bundle:
             item = self._items[path]
             name = path.rpartition("/")[2]
             moved += [
-                Placed(BundlePath(f"{place}/{name}"), item.entry, origin) for origin in item.origins
+                Placed(place.child(name), item.entry, origin) for origin in item.origins
             ]
         return settled.add(moved).settled()
 

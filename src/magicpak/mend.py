@@ -71,15 +71,14 @@ def links(
     """
     for name, root in lost:
         parent, _, base = name.rpartition("/")
-        directory_of_it = bundle.resolve(parent, final=True) if name.startswith("/") else None
-        place = BundlePath(f"{directory_of_it}/{base}")
-        if directory_of_it is None or bundle.get(place) is not None:
+        there = bundle.resolve(parent, final=True) if name.startswith("/") else None
+        if there is None or bundle.get(there.child(base)) is not None:
             continue
         for library in root.closure.libraries:
             if library.place.how is How.SLASH and os.path.basename(library.path) == base:
                 text = host.place(library.path)
                 if bundle.resolve(text) is not None:
-                    yield Placed(place, Link(text, Meta(0o777)), Origin(Why.CACHE))
+                    yield Placed(there.child(base), Link(text, Meta(0o777)), Origin(Why.CACHE))
                     break
 
 
