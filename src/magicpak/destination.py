@@ -94,6 +94,8 @@ def _is_cleared(stage: str) -> bool:
 def discard(stage: str) -> None:
     """Remove what is staged, whatever the modes of its directories, and however deep they lie."""
     found = [stage]
+    with contextlib.suppress(OSError):
+        os.chmod(stage, 0o700)
     for directory, names, _ in os.walk(stage):
         inner = [path for name in names if not os.path.islink(path := f"{directory}/{name}")]
         for path in inner:

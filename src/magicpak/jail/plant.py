@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from magicpak import kernel
+from magicpak.destination import discard
 from magicpak.errors import IoError
 
 log = logging.getLogger(__name__)
@@ -217,8 +218,6 @@ def remove(path: str) -> None:
             if stat.S_ISDIR(status.st_mode) and status.st_mode & 0o700 != 0o700:
                 with contextlib.suppress(PermissionError):
                     os.chmod(below, 0o700)
-    try:
-        os.chmod(path, 0o700)
-        shutil.rmtree(path)
-    except OSError as e:
-        log.warning("%s is left: %s", path, e)
+    discard(path)
+    if os.path.lexists(path):
+        log.warning("%s is left: not all in it can be removed", path)
