@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from magicpak.bundle import (
+from magicpak.errors import printable
+from magicpak.plan import (
     BelowFile,
     Bundle,
     BundlePath,
@@ -22,7 +23,6 @@ from magicpak.bundle import (
     PlaceTaken,
     Why,
 )
-from magicpak.errors import printable
 
 INPUT = Origin(Why.INPUT, "app")
 GLOB = Origin(Why.INCLUDED, "*")

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from command import facts, paths
-from magicpak import MagicpakError, Options, globbing, pack, patterns
-from magicpak.bundle import BundlePath, Directory, File, Link, Origin, Placed, Why
+from magicpak import MagicpakError, Options, globbing, pack
 from magicpak.collect import Host
+from magicpak.plan import BundlePath, Directory, File, Link, Origin, Placed, Why, patterns
 
 GLOB = Origin(Why.INCLUDED, "*")
 

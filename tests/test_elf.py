@@ -17,7 +17,8 @@ import pytest
 
 from elves import EM_AARCH64, Made
 from magicpak import MagicpakError, Options, elf, pack
-from magicpak.errors import IoError, MalformedExecutable
+from magicpak.elf import MalformedExecutable
+from magicpak.errors import IoError
 
 PROGRAM = Path(shutil.which("ls") or "/bin/ls").resolve()
 COPIES = 2000

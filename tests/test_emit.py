@@ -21,8 +21,8 @@ import pytest
 
 from command import SLOW_DISK, Printed, done, facts, failed, listing, magicpak, paths
 from magicpak import Options, cli, copying, destination, emit, pack
-from magicpak.bundle import Bundle, BundlePath, Directory, File, Link, Meta, Origin, Placed, Why
 from magicpak.errors import DestinationInvalid, DestinationNotEmpty, IoError, MagicpakError
+from magicpak.plan import Bundle, BundlePath, Directory, File, Link, Meta, Origin, Placed, Why
 
 ROOT_ONLY = pytest.mark.needs("root")
 NOBODY = 65534

@@ -2,45 +2,105 @@
 
 from __future__ import annotations
 
-import inspect
+import importlib
+import pkgutil
+from collections.abc import Iterator
 
 import pytest
 
-from magicpak import errors
-from magicpak.errors import IoError, one_line, printable
+import magicpak
+from magicpak.compress import CompressionFailed
+from magicpak.elf import MalformedExecutable
+from magicpak.errors import (
+    DestinationInvalid,
+    DestinationNotEmpty,
+    HelperFailed,
+    IoError,
+    LookupFailed,
+    LookupRefused,
+    MagicpakError,
+    TimedOut,
+    ToolNotFound,
+    Unsupported,
+    one_line,
+    printable,
+)
+from magicpak.jail import (
+    BusyboxNotStatic,
+    CheckFailed,
+    CheckTimedOut,
+    JailUnavailable,
+    OutputDiffers,
+)
+from magicpak.plan import BelowFile, Origin, PlaceTaken, Why
+from magicpak.plan.patterns import InvalidPattern
+from magicpak.script import ScriptFailed
+from magicpak.trace import (
+    CommandFailed,
+    DynamicFailed,
+    MalformedEndpoint,
+    NoAnswer,
+    NotALog,
+    NotStarted,
+    TraceRefused,
+)
+from magicpak.verify import WillNotStart
 
 EXAMPLES = {
-    errors.IoError: (28, "No space left on device", "out/f"),
-    errors.ToolNotFound: ("nope", "strace", "--strace"),
-    errors.TimedOut: ("sleep 9", 1.5),
-    errors.MalformedExecutable: ("app", "it is empty"),
-    errors.InvalidPattern: ("a**", 1, "reason"),
-    errors.Unsupported: ("that does not work",),
-    errors.DestinationInvalid: ("out",),
-    errors.DestinationNotEmpty: ("out",),
-    errors.LookupFailed: ("libx.so", "/bin/app", ("/lib (default directory)",)),
-    errors.LookupRefused: ("libx.so", "/bin/app", "/lib/libx.so", "it is damaged"),
-    errors.HelperFailed: ("no stdio.h",),
+    IoError: (28, "No space left on device", "out/f"),
+    ToolNotFound: ("nope", "strace", "--strace"),
+    TimedOut: ("sleep 9", 1.5),
+    MalformedExecutable: ("app", "it is empty"),
+    InvalidPattern: ("a**", 1, "reason"),
+    Unsupported: ("that does not work",),
+    DestinationInvalid: ("out",),
+    DestinationNotEmpty: ("out",),
+    LookupFailed: ("libx.so", "/bin/app", ("/lib (default directory)",)),
+    LookupRefused: ("libx.so", "/bin/app", "/lib/libx.so", "it is damaged"),
+    HelperFailed: ("no stdio.h",),
+    CompressionFailed: (2, "upx: CantPackException"),
+    ScriptFailed: ("app.sh", "its interpreter is not there"),
+    PlaceTaken: ("/app", Origin(Why.INPUT, "a/app"), Origin(Why.INPUT, "b/app")),
+    BelowFile: ("/app/x", Origin(Why.MKDIR), "/app", Origin(Why.INPUT, "app")),
+    WillNotStart: ("/bin/app", "libx.so", "looked in /lib"),
+    BusyboxNotStatic: ("/bin/busybox",),
+    CheckFailed: ("app", 1, b"out\n", b"err\n", (), ("/etc/app.conf",)),
+    CheckTimedOut: ("app", 60),
+    JailUnavailable: ("chroot(2) is refused",),
+    OutputDiffers: ("a", "b"),
+    CommandFailed: ("curl localhost", 7, b"refused\n"),
+    DynamicFailed: (1, b"no such file\n"),
+    MalformedEndpoint: ("nowhere",),
+    NoAnswer: (":80", "it ended", b""),
+    NotALog: ("trace.log",),
+    NotStarted: ("app", b"exec format error\n"),
+    TraceRefused: ("ptrace(PTRACE_TRACEME): Operation not permitted", "seccomp"),
 }
 BEGINNINGS = {
-    errors.IoError: "IO error: No space left on device (os error 28): out/f",
-    errors.ToolNotFound: "Unable to locate executable 'nope': cannot find binary path; ",
-    errors.MalformedExecutable: "The executable is malformed: app: it is empty",
-    errors.InvalidPattern: "Invalid glob pattern: ",
-    errors.DestinationInvalid: "The destination is invalid: out",
-    errors.DestinationNotEmpty: "The destination is not empty: out",
-    errors.LookupFailed: "Unable to lookup shared library: libx.so",
-    errors.LookupRefused: "Unable to lookup shared library: libx.so",
-    errors.HelperFailed: "Error happened during the compilation of library resolver: no stdio.h",
+    IoError: "IO error: No space left on device (os error 28): out/f",
+    ToolNotFound: "Unable to locate executable 'nope': cannot find binary path; ",
+    MalformedExecutable: "The executable is malformed: app: it is empty",
+    InvalidPattern: "Invalid glob pattern: ",
+    DestinationInvalid: "The destination is invalid: out",
+    DestinationNotEmpty: "The destination is not empty: out",
+    LookupFailed: "Unable to lookup shared library: libx.so",
+    LookupRefused: "Unable to lookup shared library: libx.so",
+    HelperFailed: "Error happened during the compilation of library resolver: no stdio.h",
 }
 
 
-def test_each_error_has_an_example_here() -> None:
-    classes = {
-        member for _, member in inspect.getmembers(errors, inspect.isclass)
-        if issubclass(member, errors.MagicpakError) and member is not errors.MagicpakError
-    }  # fmt: skip
-    assert classes == set(EXAMPLES)
+def _below(kind: type[MagicpakError]) -> Iterator[type[MagicpakError]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _below(each)
+
+
+def test_each_error_of_any_room_has_an_example_here() -> None:
+    for module in pkgutil.walk_packages(magicpak.__path__, "magicpak."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    ours = {kind for kind in _below(MagicpakError) if kind.__module__.startswith("magicpak.")}
+    assert ours == set(EXAMPLES)
 
 
 @pytest.mark.parametrize("kind", EXAMPLES, ids=lambda kind: kind.__name__)
@@ -82,7 +142,7 @@ def test_output_is_joined_into_a_line() -> None:
 
 
 def test_what_is_looked_for_by_its_path_is_not_to_be_had_by_a_search_path() -> None:
-    missing = str(errors.LookupFailed("/lib/ld-linux-aarch64.so.1", "/bin/app", ("/lib/x",)))
+    missing = str(LookupFailed("/lib/ld-linux-aarch64.so.1", "/bin/app", ("/lib/x",)))
     assert "LD_LIBRARY_PATH" not in missing
     assert "--sysroot" in missing
-    assert "LD_LIBRARY_PATH" in str(errors.LookupFailed("libx.so", "/bin/app", ()))
+    assert "LD_LIBRARY_PATH" in str(LookupFailed("libx.so", "/bin/app", ()))

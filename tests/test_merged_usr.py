@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from command import done, magicpak
-from magicpak.bundle import (
+from magicpak.plan import (
     Bundle,
     BundlePath,
     Directory,
@@ -21,7 +21,7 @@ from magicpak.bundle import (
     Placed,
     Why,
 )
-from magicpak.merged_usr import merge
+from magicpak.plan.merged_usr import merge
 
 
 def file(number: int) -> File:

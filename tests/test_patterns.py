@@ -6,8 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from magicpak.errors import InvalidPattern
-from magicpak.patterns import exclude, include
+from magicpak.plan.patterns import InvalidPattern, exclude, include
 
 
 @pytest.mark.parametrize(("pattern", "path"), [

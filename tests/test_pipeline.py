@@ -11,8 +11,8 @@ import pytest
 
 from command import done, failed, listing, magicpak, paths
 from magicpak import MagicpakError, Options, elf, pack
-from magicpak.bundle import PlaceTaken
 from magicpak.errors import Unsupported
+from magicpak.plan import PlaceTaken
 
 FOO = "int foo(void) { return 0; }"
 USES_FOO = "int foo(void); int main(void) { return foo(); }"

@@ -9,7 +9,10 @@ import stat
 from collections.abc import Collection, Iterator
 
 from magicpak import elf as elf_reader
-from magicpak.bundle import (
+from magicpak.elf import Elf
+from magicpak.errors import IoError
+from magicpak.globbing import PSEUDO
+from magicpak.plan import (
     LINKS_FOLLOWED,
     Bundle,
     BundlePath,
@@ -22,9 +25,6 @@ from magicpak.bundle import (
     Placed,
     Why,
 )
-from magicpak.elf import Elf
-from magicpak.errors import IoError
-from magicpak.globbing import PSEUDO
 from magicpak.sysroot import Sysroot
 
 log = logging.getLogger(__name__)

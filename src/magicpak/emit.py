@@ -10,10 +10,10 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 
-from magicpak.bundle import Bundle, BundlePath, Directory, Entry, File, Item, Link, Meta
 from magicpak.copying import Progress, copy
 from magicpak.destination import PREFIX, TREE, Destination, discard, is_stage, locked
 from magicpak.errors import DestinationNotEmpty, IoError
+from magicpak.plan import Bundle, BundlePath, Directory, Entry, File, Item, Link, Meta
 
 log = logging.getLogger(__name__)
 

@@ -87,32 +87,6 @@ class TimedOut(MagicpakError):
 
 
 @dataclass(eq=False)
-class MalformedExecutable(MagicpakError):
-    """A file that should be an ELF file is none, or is damaged."""
-
-    path: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"The executable is malformed: {self.path}: {self.reason}"
-
-
-@dataclass(eq=False)
-class InvalidPattern(MagicpakError):
-    """A glob pattern that cannot be read."""
-
-    pattern: str
-    position: int
-    reason: str
-
-    def __str__(self) -> str:
-        return (
-            f"Invalid glob pattern: syntax error near position {self.position} "
-            f"of '{self.pattern}': {self.reason}"
-        )
-
-
-@dataclass(eq=False)
 class Unsupported(MagicpakError):
     """Options that do not go together."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
-from magicpak.patterns import Component, Include
+from magicpak.plan.patterns import Component, Include
 from magicpak.sysroot import Sysroot
 
 log = logging.getLogger(__name__)

@@ -11,11 +11,11 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Set
 
-from magicpak.bundle import Bundle, BundlePath, File, Link, Meta, Origin, Placed, Why
 from magicpak.collect import Host
 from magicpak.loader import cache
 from magicpak.loader.library import Library
 from magicpak.loader.search import Flavour, How, Loader
+from magicpak.plan import Bundle, BundlePath, File, Link, Meta, Origin, Placed, Why
 from magicpak.resolve import Root
 
 log = logging.getLogger(__name__)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from magicpak import script
-from magicpak.bundle import Origin, Placed, Why
 from magicpak.collect import Host
 from magicpak.elf import Elf
 from magicpak.loader.closure import closure
 from magicpak.loader.identify import PRELOAD, Identified
 from magicpak.loader.library import Closure
 from magicpak.loader.search import Environment, Loader
+from magicpak.plan import Origin, Placed, Why
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,6 @@ import shutil
 import tempfile
 from typing import NamedTuple
 
-from magicpak.bundle import BundlePath
 from magicpak.collect import Host
 from magicpak.destination import Destination
 from magicpak.elf import Elf
@@ -17,6 +16,7 @@ from magicpak.errors import IoError, Unsupported
 from magicpak.loader.identify import Compiler, Identified
 from magicpak.loader.search import Environment
 from magicpak.options import Options
+from magicpak.plan import BundlePath
 from magicpak.resolve import Resolver
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from magicpak.bundle import LINKS_FOLLOWED, BundlePath
+from magicpak.plan import LINKS_FOLLOWED, BundlePath
 
 
 class Sysroot:

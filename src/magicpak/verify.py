@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from magicpak import mend
-from magicpak.bundle import Bundle, BundlePath, File, Why
 from magicpak.collect import Host
 from magicpak.elf import Elf
 from magicpak.errors import IoError, LookupFailed, LookupRefused, MagicpakError
@@ -20,6 +19,7 @@ from magicpak.loader.closure import closure
 from magicpak.loader.identify import MUSL_DIRECTORIES, musl_directories
 from magicpak.loader.library import Closure, Library
 from magicpak.loader.search import Environment, Flavour, How, Loader
+from magicpak.plan import Bundle, BundlePath, File, Why
 from magicpak.resolve import Root
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from magicpak.elf import DF_1_PIE, Elf
-from magicpak.errors import LookupFailed, LookupRefused, MalformedExecutable
+from magicpak.elf import DF_1_PIE, Elf, MalformedExecutable
+from magicpak.errors import LookupFailed, LookupRefused
 from magicpak.loader.library import Ask, Closure, Library, Notice, View
 from magicpak.loader.search import (
     Environment,

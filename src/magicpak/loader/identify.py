@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from magicpak import process
-from magicpak.elf import Abi, Elf
-from magicpak.errors import IoError, MalformedExecutable, TimedOut, ToolNotFound
+from magicpak.elf import Abi, Elf, MalformedExecutable
+from magicpak.errors import IoError, TimedOut, ToolNotFound
 from magicpak.loader import cache, conf
 from magicpak.loader.helper import Helper, SearchPath
 from magicpak.loader.library import Ask, View

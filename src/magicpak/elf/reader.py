@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
-from magicpak import dlopen_note
-from magicpak.dlopen_note import DlopenNote
-from magicpak.elf_image import DAMAGE, Image
-from magicpak.errors import IoError, MalformedExecutable
+from magicpak.elf import dlopen_note
+from magicpak.elf.dlopen_note import DlopenNote
+from magicpak.elf.image import DAMAGE, Image
+from magicpak.errors import IoError, MagicpakError
 
 SMALLEST = 52
 """Bytes of the header of the smaller class, with nothing after it."""
@@ -19,6 +20,17 @@ DF_1_PIE = 0x8000000
 EF_RISCV_FLOAT_ABI = 6
 
 UNWINDING = (b"pthread_exit", b"pthread_cancel", b"thrd_exit", b"backtrace")
+
+
+@dataclass(eq=False)
+class MalformedExecutable(MagicpakError):
+    """A file that should be an ELF file is none, or is damaged."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"The executable is malformed: {self.path}: {self.reason}"
 
 
 class Abi(NamedTuple):

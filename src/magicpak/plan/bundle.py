@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 
-from magicpak.entry import (
+from magicpak.plan.entry import (
     BelowFile,
     BundlePath,
     Directory,
@@ -14,28 +14,11 @@ from magicpak.entry import (
     File,
     Item,
     Link,
-    Meta,
     Origin,
     Placed,
     PlaceTaken,
     Why,
 )
-
-__all__ = [
-    "BelowFile",
-    "Bundle",
-    "BundlePath",
-    "Directory",
-    "Entry",
-    "File",
-    "Item",
-    "Link",
-    "Meta",
-    "Origin",
-    "PlaceTaken",
-    "Placed",
-    "Why",
-]
 
 log = logging.getLogger(__name__)
 

@@ -9,13 +9,29 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from magicpak.errors import InvalidPattern
+from magicpak.errors import MagicpakError
 
 Matcher = Callable[[str], bool]
 
 RECURSIVE = "**"
+
+
+@dataclass(eq=False)
+class InvalidPattern(MagicpakError):
+    """A glob pattern that cannot be read."""
+
+    pattern: str
+    position: int
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"Invalid glob pattern: syntax error near position {self.position} "
+            f"of '{self.pattern}': {self.reason}"
+        )
 
 
 class Component(NamedTuple):

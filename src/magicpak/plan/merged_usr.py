@@ -6,7 +6,8 @@ builder of Docker replaces it, with all that was found through it.
 
 from __future__ import annotations
 
-from magicpak.bundle import Bundle, BundlePath, Item, Link, Meta, Origin, Why
+from magicpak.plan.bundle import Bundle
+from magicpak.plan.entry import BundlePath, Item, Link, Meta, Origin, Why
 
 MERGED = ("bin", "lib", "lib32", "lib64", "libo32", "libx32", "sbin")
 """What is a link into /usr where that is merged (file-hierarchy(7))."""

@@ -1,0 +1,27 @@
+"""What one ELF file says about itself."""
+
+from magicpak.elf.dlopen_note import DlopenNote
+from magicpak.elf.reader import (
+    DF_1_NODEFLIB,
+    DF_1_PIE,
+    SMALLEST,
+    Abi,
+    Elf,
+    MalformedExecutable,
+    Versions,
+    is_elf,
+    read,
+)
+
+__all__ = [
+    "DF_1_NODEFLIB",
+    "DF_1_PIE",
+    "SMALLEST",
+    "Abi",
+    "DlopenNote",
+    "Elf",
+    "MalformedExecutable",
+    "Versions",
+    "is_elf",
+    "read",
+]

@@ -1,0 +1,34 @@
+"""The bundle as a value: its entries, and why each is there. Pure."""
+
+from magicpak.plan.bundle import LINKS_FOLLOWED, Bundle
+from magicpak.plan.entry import (
+    BelowFile,
+    BundlePath,
+    Directory,
+    Entry,
+    File,
+    Item,
+    Link,
+    Meta,
+    Origin,
+    Placed,
+    PlaceTaken,
+    Why,
+)
+
+__all__ = [
+    "LINKS_FOLLOWED",
+    "BelowFile",
+    "Bundle",
+    "BundlePath",
+    "Directory",
+    "Entry",
+    "File",
+    "Item",
+    "Link",
+    "Meta",
+    "Origin",
+    "PlaceTaken",
+    "Placed",
+    "Why",
+]
