@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from magicpak.compress import CompressionFailed, upx
-from magicpak.errors import IoError, ToolNotFound
-from magicpak.process import Completed
+from magicpak.errors import IoError
+from magicpak.system.process import Completed
+from magicpak.system.tools import ToolNotFound
 
 pytestmark = pytest.mark.needs("upx", "cc")
 

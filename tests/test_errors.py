@@ -19,8 +19,6 @@ from magicpak.errors import (
     LookupFailed,
     LookupRefused,
     MagicpakError,
-    TimedOut,
-    ToolNotFound,
     Unsupported,
     one_line,
     printable,
@@ -35,6 +33,8 @@ from magicpak.jail import (
 from magicpak.plan import BelowFile, Origin, PlaceTaken, Why
 from magicpak.plan.patterns import InvalidPattern
 from magicpak.script import ScriptFailed
+from magicpak.system.process import TimedOut
+from magicpak.system.tools import ToolNotFound
 from magicpak.trace import (
     CommandFailed,
     DynamicFailed,

@@ -149,7 +149,7 @@ def test_a_sysroot_is_read_and_nothing_in_it_run(
     tmp_path: Path, stack: contextlib.ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[object] = []
-    monkeypatch.setattr("magicpak.process.run", lambda *argv, **_: ran.append(argv))
+    monkeypatch.setattr("magicpak.system.process.run", lambda *argv, **_: ran.append(argv))
     loader = tmp_path / "lib" / "ld-linux-aarch64.so.1"
     Made([("soname", "ld-linux-aarch64.so.1")], machine=EM_AARCH64).write(loader)
     with loader.open("ab") as file:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from magicpak import process
-from magicpak.errors import TimedOut, ToolNotFound
+from magicpak.system import process, tools
+from magicpak.system.process import TimedOut
+from magicpak.system.tools import ToolNotFound
 
 MEGABYTE = 1 << 20
 
@@ -154,16 +155,16 @@ def test_a_program_is_found_by_name_or_by_path(
     tool.write_text("#!/bin/sh\n")
     tool.chmod(0o755)
     monkeypatch.chdir(tmp_path)
-    assert process.find(str(tool), "upx", "--upx") == str(tool)
-    assert process.find("./tool", "upx", "--upx") == "./tool"
+    assert tools.find(str(tool), "upx", "--upx") == str(tool)
+    assert tools.find("./tool", "upx", "--upx") == "./tool"
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert process.find("tool", "upx", "--upx") == str(tool)
+    assert tools.find("tool", "upx", "--upx") == str(tool)
 
 
 @pytest.mark.parametrize("name", ["no-such-tool", "/no/such/tool", "", "/etc/passwd", "/bin"])
 def test_a_program_that_cannot_be_found_is_told_with_what_to_install(name: str) -> None:
     with pytest.raises(ToolNotFound) as raised:
-        process.find(name, "upx", "--upx")
+        tools.find(name, "upx", "--upx")
     assert str(raised.value) == (
         f"Unable to locate executable '{name}': cannot find binary path; "
         f"install it (apt-get install upx-ucl) or name it with --upx"

@@ -21,7 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from magicpak import trace
-from magicpak.errors import MagicpakError, ToolNotFound
+from magicpak.errors import MagicpakError
+from magicpak.system.tools import ToolNotFound
 from magicpak.trace import Touched, session
 from magicpak.trace.endpoint import Endpoint
 from magicpak.trace.strace_log import Access, Kind

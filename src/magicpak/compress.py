@@ -10,9 +10,9 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from magicpak import process
 from magicpak.errors import IoError, MagicpakError, one_line, printable
-from magicpak.process import Runner
+from magicpak.system import process, tools
+from magicpak.system.process import Runner
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def upx(
 
     Raises CompressionFailed; ToolNotFound; IoError when the copy cannot be made.
     """
-    program = process.find(tool, "upx", "--upx")
+    program = tools.find(tool, "upx", "--upx")
     copy = _copy(executable, scratch)
     # The copy's path is absolute, so that a name which begins with "-" is no option.
     done = run([program, "--no-color", "--no-progress", *arguments, copy])

@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from magicpak.packages import installation
-
 EMPTY = "''"
 """How an empty path is shown."""
 
@@ -56,34 +54,6 @@ class IoError(MagicpakError):
     def __str__(self) -> str:
         place = "" if self.path is None else f": {self.path or EMPTY}"
         return f"IO error: {self.reason} (os error {self.number}){place}"
-
-
-@dataclass(eq=False)
-class ToolNotFound(MagicpakError):
-    """A program that a stage runs is not installed, or not where the option says."""
-
-    name: str
-    tool: str
-    option: str
-
-    def __str__(self) -> str:
-        command = installation(self.tool)
-        install = f"install it ({command}) or " if command else ""
-        return (
-            f"Unable to locate executable '{self.name}': cannot find binary path; "
-            f"{install}name it with {self.option}"
-        )
-
-
-@dataclass(eq=False)
-class TimedOut(MagicpakError):
-    """A program ran longer than it may."""
-
-    command: str
-    seconds: float
-
-    def __str__(self) -> str:
-        return f"'{self.command}' did not end within {self.seconds:g} s and was killed"
 
 
 @dataclass(eq=False)

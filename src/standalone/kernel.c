@@ -1,4 +1,4 @@
-/* The module _magicpak_kernel: what magicpak/kernel.py calls by ctypes where there is ctypes.  */
+/* The module _magicpak_kernel: what magicpak/system/kernel.py calls by ctypes where there is ctypes.  */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

@@ -10,8 +10,8 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from magicpak import elf, process
-from magicpak.errors import MagicpakError, TimedOut
+from magicpak import elf
+from magicpak.errors import MagicpakError
 from magicpak.jail import enter, furnish, missing, plant
 from magicpak.jail.errors import (
     BusyboxNotStatic,
@@ -20,7 +20,8 @@ from magicpak.jail.errors import (
     JailUnavailable,
     OutputDiffers,
 )
-from magicpak.process import Completed
+from magicpak.system import process, tools
+from magicpak.system.process import Completed, TimedOut
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ def check(
     Raises CheckFailed, CheckTimedOut, OutputDiffers; JailUnavailable, BusyboxNotStatic,
     ToolNotFound.
     """
-    program = process.find(busybox, "busybox", "--busybox")
+    program = tools.find(busybox, "busybox", "--busybox")
     if not is_static(program):
         raise BusyboxNotStatic(program)
     tree = os.path.abspath(tree)
@@ -195,7 +196,7 @@ def _explain(jail: _Jail, line: str, done: Completed) -> tuple[tuple[str, ...], 
 def _trace(jail: _Jail, line: str) -> list[missing.Lookup]:
     log_file = os.path.join(os.path.dirname(jail.room.root), "strace")
     try:
-        tracer = [process.find(jail.strace, "strace", "--strace"), "-f", "-qq", "-o", log_file]
+        tracer = [tools.find(jail.strace, "strace", "--strace"), "-f", "-qq", "-o", log_file]
         tracer += ["-e", "trace=file", "-e", "signal=none"]
         _run(jail, line, [*tracer, jail.busybox, "chroot", jail.room.root])
         with open(log_file, "rb") as trace:

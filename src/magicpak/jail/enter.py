@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
-from magicpak import kernel
+from magicpak.system import kernel
 
 log = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
-from magicpak import process
 from magicpak.errors import MagicpakError, one_line, printable
-from magicpak.packages import installation
+from magicpak.system import process
+from magicpak.system.tools import installation
 
 KEPT = 1000
 """Characters of each output that a message shows."""

@@ -9,10 +9,10 @@ import shutil
 import stat
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from magicpak import process
 from magicpak.errors import IoError
 from magicpak.jail.enter import Room
 from magicpak.jail.plant import inside
+from magicpak.system import process
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from magicpak import kernel
 from magicpak.destination import discard
 from magicpak.errors import IoError
+from magicpak.system import kernel
 
 log = logging.getLogger(__name__)
 

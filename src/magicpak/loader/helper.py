@@ -9,8 +9,8 @@ import sys
 import tempfile
 from typing import Any, NamedTuple
 
-from magicpak import process
 from magicpak.errors import HelperFailed, one_line
+from magicpak.system import process
 
 log = logging.getLogger(__name__)
 

@@ -11,13 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from magicpak import process
 from magicpak.elf import Abi, Elf, MalformedExecutable
-from magicpak.errors import IoError, TimedOut, ToolNotFound
+from magicpak.errors import IoError
 from magicpak.loader import cache, conf
 from magicpak.loader.helper import Helper, SearchPath
 from magicpak.loader.library import Ask, View
 from magicpak.loader.search import Flavour, Loader
+from magicpak.system import process, tools
+from magicpak.system.process import TimedOut
+from magicpak.system.tools import ToolNotFound
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +70,7 @@ class Compiler(NamedTuple):
     def find(self) -> str | None:
         """Find it on PATH; None where only the default is missing. Raises ToolNotFound."""
         try:
-            return process.find(self.name, "cc", "--cc")
+            return tools.find(self.name, "cc", "--cc")
         except ToolNotFound:
             if self.chosen:
                 raise

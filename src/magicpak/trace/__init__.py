@@ -7,8 +7,8 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 
-from magicpak import process
 from magicpak.errors import IoError
+from magicpak.system import tools
 from magicpak.trace.failures import (
     CommandFailed,
     DynamicFailed,
@@ -60,7 +60,7 @@ def run(
     Raises DynamicFailed, NotStarted, TraceRefused, CommandFailed, NoAnswer, MalformedEndpoint;
     ToolNotFound.
     """
-    tracer = process.find(strace, "strace", "--strace")
+    tracer = tools.find(strace, "strace", "--strace")
     # A bare name is a file here, as for every INPUT; strace would look it up on PATH.
     program = executable if "/" in executable else f"./{executable}"
     log_file, started = _new_log(scratch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from magicpak.errors import MagicpakError, one_line, printable
-from magicpak.process import describe
+from magicpak.system.process import describe
 
 _END = 500  # characters of what a program printed
 

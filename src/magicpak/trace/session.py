@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from magicpak import process
+from magicpak.system import process
 from magicpak.trace.endpoint import Endpoint
 from magicpak.trace.failures import (
     CommandFailed,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from magicpak import packages
+from magicpak.system import tools
 
 
 @pytest.mark.parametrize(
@@ -21,17 +21,17 @@ from magicpak import packages
 def test_a_tool_is_installed_as_this_system_does(
     tool: str, manager: str, command: str | None
 ) -> None:
-    assert packages.installation(tool, manager) == command
+    assert tools.installation(tool, manager) == command
 
 
-@pytest.mark.parametrize("tool", packages.PACKAGES)
-@pytest.mark.parametrize("manager", packages.MANAGERS)
+@pytest.mark.parametrize("tool", tools.PACKAGES)
+@pytest.mark.parametrize("manager", tools.MANAGERS)
 def test_each_tool_has_a_package_everywhere(tool: str, manager: str) -> None:
-    command = packages.installation(tool, manager)
+    command = tools.installation(tool, manager)
     assert command is not None
-    assert command.startswith(f"{packages.MANAGERS[manager]} ")
+    assert command.startswith(f"{tools.MANAGERS[manager]} ")
 
 
 def test_the_package_manager_is_the_one_that_is_there() -> None:
-    assert packages.manager(lambda path: path.endswith("/dnf")) == "dnf"
-    assert packages.manager(lambda _path: False) == "apt-get"
+    assert tools.manager(lambda path: path.endswith("/dnf")) == "dnf"
+    assert tools.manager(lambda _path: False) == "apt-get"

@@ -7,16 +7,27 @@ import logging
 import os
 import select
 import shlex
-import shutil
 import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import IO, NamedTuple, Protocol, cast
 
-from magicpak.errors import TimedOut, ToolNotFound
+from magicpak.errors import MagicpakError
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class TimedOut(MagicpakError):
+    """A program ran longer than it may."""
+
+    command: str
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"'{self.command}' did not end within {self.seconds:g} s and was killed"
 
 
 class Completed(NamedTuple):
@@ -228,14 +239,3 @@ def kill_session(leader: int) -> None:
     """Kill the process group of a program that leads its session."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
-
-
-def find(name: str, tool: str, option: str) -> str:
-    """Find a program by name on PATH, or by path, as execvp(3) does.
-
-    Raises ToolNotFound, which tells how to install ``tool``, and the ``option`` to name it.
-    """
-    path = shutil.which(name)
-    if path is None:
-        raise ToolNotFound(name, tool, option)
-    return path

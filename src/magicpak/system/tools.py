@@ -1,9 +1,13 @@
-"""How the tools that magicpak runs are installed on this system."""
+"""Find the programs that stages run, or tell how they are installed on this system."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
+
+from magicpak.errors import MagicpakError
 
 MANAGERS = {
     "apt-get": "apt-get install",
@@ -37,3 +41,31 @@ def installation(tool: str, by: str | None = None) -> str | None:
     by = by or manager()
     names = PACKAGES.get(tool)
     return f"{MANAGERS[by]} {names.get(by, names[''])}" if names else None
+
+
+@dataclass(eq=False)
+class ToolNotFound(MagicpakError):
+    """A program that a stage runs is not installed, or not where the option says."""
+
+    name: str
+    tool: str
+    option: str
+
+    def __str__(self) -> str:
+        command = installation(self.tool)
+        install = f"install it ({command}) or " if command else ""
+        return (
+            f"Unable to locate executable '{self.name}': cannot find binary path; "
+            f"{install}name it with {self.option}"
+        )
+
+
+def find(name: str, tool: str, option: str) -> str:
+    """Find a program by name on PATH, or by path, as execvp(3) does.
+
+    Raises ToolNotFound, which tells how to install ``tool``, and the ``option`` to name it.
+    """
+    path = shutil.which(name)
+    if path is None:
+        raise ToolNotFound(name, tool, option)
+    return path

@@ -1,0 +1,1 @@
+"""Processes, kernel calls, and how the tools that they need are installed."""
