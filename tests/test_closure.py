@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from elves import EM_386, Made
-from magicpak.collect import Host
 from magicpak.elf import is_elf
 from magicpak.errors import LookupFailed, LookupRefused
+from magicpak.host import Host
 from magicpak.loader.cache import CacheEntry, select
 from magicpak.loader.closure import closure
 from magicpak.loader.identify import Identified

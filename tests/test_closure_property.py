@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from elves import EM_386, EM_AARCH64, Made
 from magicpak import MagicpakError, Options, pack
-from magicpak.collect import Host
 from magicpak.errors import LookupRefused
+from magicpak.host import Host
 from magicpak.loader.closure import closure
 from magicpak.loader.identify import Identified
 from magicpak.loader.library import Closure

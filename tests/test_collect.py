@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from command import facts, paths
-from magicpak import MagicpakError, Options, globbing, pack
-from magicpak.collect import Host
+from magicpak import MagicpakError, Options, pack
+from magicpak.host import Host, globbing
 from magicpak.plan import BundlePath, Directory, File, Link, Origin, Placed, Why, patterns
 
 GLOB = Origin(Why.INCLUDED, "*")

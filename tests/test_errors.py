@@ -23,6 +23,7 @@ from magicpak.errors import (
     one_line,
     printable,
 )
+from magicpak.host.script import ScriptFailed
 from magicpak.jail import (
     BusyboxNotStatic,
     CheckFailed,
@@ -32,7 +33,6 @@ from magicpak.jail import (
 )
 from magicpak.plan import BelowFile, Origin, PlaceTaken, Why
 from magicpak.plan.patterns import InvalidPattern
-from magicpak.script import ScriptFailed
 from magicpak.system.process import TimedOut
 from magicpak.system.tools import ToolNotFound
 from magicpak.trace import (

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from elves import EM_AARCH64, Made
-from magicpak.collect import Host
 from magicpak.elf import Abi
+from magicpak.host import Host
 from magicpak.loader.helper import Helper
 from magicpak.loader.identify import (
     Compiler,

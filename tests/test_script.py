@@ -9,7 +9,7 @@ import pytest
 
 from magicpak import Options, pack
 from magicpak.errors import MagicpakError
-from magicpak.script import ScriptFailed, interpreters
+from magicpak.host.script import ScriptFailed, interpreters
 
 THERE = frozenset({"/bin/sh", "/usr/bin/env", "/opt/bin/tool", "/usr/bin/tool", "/usr/bin/env2"})
 

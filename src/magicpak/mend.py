@@ -11,7 +11,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Set
 
-from magicpak.collect import Host
+from magicpak.host import Host
 from magicpak.loader import cache
 from magicpak.loader.library import Library
 from magicpak.loader.search import Flavour, How, Loader

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from magicpak import script
-from magicpak.collect import Host
 from magicpak.elf import Elf
+from magicpak.host import Host, script
 from magicpak.loader.closure import closure
 from magicpak.loader.identify import PRELOAD, Identified
 from magicpak.loader.library import Closure

@@ -9,10 +9,10 @@ import shutil
 import tempfile
 from typing import NamedTuple
 
-from magicpak.collect import Host
 from magicpak.destination import Destination
 from magicpak.elf import Elf
 from magicpak.errors import IoError, Unsupported
+from magicpak.host import Host
 from magicpak.loader.identify import Compiler, Identified
 from magicpak.loader.search import Environment
 from magicpak.options import Options

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from magicpak import mend
-from magicpak.collect import Host
 from magicpak.elf import Elf
 from magicpak.errors import IoError, LookupFailed, LookupRefused, MagicpakError
+from magicpak.host import Host
 from magicpak.loader import cache
 from magicpak.loader.closure import closure
 from magicpak.loader.identify import MUSL_DIRECTORIES, musl_directories

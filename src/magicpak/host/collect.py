@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterator
 from magicpak import elf as elf_reader
 from magicpak.elf import Elf
 from magicpak.errors import IoError
-from magicpak.globbing import PSEUDO
+from magicpak.host.globbing import PSEUDO
+from magicpak.host.sysroot import Sysroot
 from magicpak.plan import (
     LINKS_FOLLOWED,
     Bundle,
@@ -25,7 +26,6 @@ from magicpak.plan import (
     Placed,
     Why,
 )
-from magicpak.sysroot import Sysroot
 
 log = logging.getLogger(__name__)
 

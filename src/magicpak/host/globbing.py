@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
+from magicpak.host.sysroot import Sysroot
 from magicpak.plan.patterns import Component, Include
-from magicpak.sysroot import Sysroot
 
 log = logging.getLogger(__name__)
 

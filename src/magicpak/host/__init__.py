@@ -1,0 +1,5 @@
+"""The files of the build machine, or those of a sysroot."""
+
+from magicpak.host.collect import Host
+
+__all__ = ["Host"]
