@@ -16,7 +16,8 @@ COMMAND = shlex.split(os.environ.get("MAGICPAK_COMMAND", "")) or [sys.executable
 
 SLOW_DISK = """
 import os, time
-from magicpak import cli, copying
+from magicpak import cli
+from magicpak.output import copying
 copy_file_range = os.copy_file_range
 def slowly(*args):
     time.sleep(0.02)

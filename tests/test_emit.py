@@ -20,8 +20,10 @@ from pathlib import Path
 import pytest
 
 from command import SLOW_DISK, Printed, done, facts, failed, listing, magicpak, paths
-from magicpak import Options, cli, copying, destination, emit, pack
-from magicpak.errors import DestinationInvalid, DestinationNotEmpty, IoError, MagicpakError
+from magicpak import Options, cli, pack
+from magicpak.errors import IoError, MagicpakError
+from magicpak.output import copying, destination, emit
+from magicpak.output.destination import DestinationInvalid, DestinationNotEmpty
 from magicpak.plan import Bundle, BundlePath, Directory, File, Link, Meta, Origin, Placed, Why
 
 ROOT_ONLY = pytest.mark.needs("root")

@@ -12,8 +12,6 @@ import magicpak
 from magicpak.compress import CompressionFailed
 from magicpak.elf import MalformedExecutable
 from magicpak.errors import (
-    DestinationInvalid,
-    DestinationNotEmpty,
     HelperFailed,
     IoError,
     LookupFailed,
@@ -31,6 +29,7 @@ from magicpak.jail import (
     JailUnavailable,
     OutputDiffers,
 )
+from magicpak.output.destination import DestinationInvalid, DestinationNotEmpty
 from magicpak.plan import BelowFile, Origin, PlaceTaken, Why
 from magicpak.plan.patterns import InvalidPattern
 from magicpak.system.process import TimedOut

@@ -67,27 +67,6 @@ class Unsupported(MagicpakError):
 
 
 @dataclass(eq=False)
-class DestinationInvalid(MagicpakError):
-    """OUTPUT is something that cannot become the bundle."""
-
-    path: str
-
-    def __str__(self) -> str:
-        path = self.path or EMPTY
-        return f"The destination is invalid: {path}: not a directory; name one to be made"
-
-
-@dataclass(eq=False)
-class DestinationNotEmpty(MagicpakError):
-    """OUTPUT is a directory with entries of its own."""
-
-    path: str
-
-    def __str__(self) -> str:
-        return f"The destination is not empty: {self.path}: empty it, or name a new directory"
-
-
-@dataclass(eq=False)
 class LookupFailed(MagicpakError):
     """A needed shared library is in none of the places where the loader looks."""
 

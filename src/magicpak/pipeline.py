@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple
 
-from magicpak import emit, verify
-from magicpak.copying import Progress
-from magicpak.destination import Destination, destination
+from magicpak import verify
 from magicpak.elf import SMALLEST, Elf, MalformedExecutable, is_elf
 from magicpak.errors import EMPTY
 from magicpak.host import Host, globbing
 from magicpak.options import Options
+from magicpak.output import emit
+from magicpak.output.copying import Progress
+from magicpak.output.destination import Destination, destination
 from magicpak.plan import Bundle, BundlePath, Entry, File, Origin, Placed, Why, merged_usr, patterns
 from magicpak.run import Input, Run, begin, load
 

@@ -9,13 +9,13 @@ import shutil
 import tempfile
 from typing import NamedTuple
 
-from magicpak.destination import Destination
 from magicpak.elf import Elf
 from magicpak.errors import IoError, Unsupported
 from magicpak.host import Host
 from magicpak.loader.identify import Compiler, Identified
 from magicpak.loader.search import Environment
 from magicpak.options import Options
+from magicpak.output.destination import Destination
 from magicpak.plan import BundlePath
 from magicpak.resolve import Resolver
 

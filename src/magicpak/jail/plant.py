@@ -15,8 +15,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from magicpak.destination import discard
 from magicpak.errors import IoError
+from magicpak.output.destination import discard
 from magicpak.system import kernel
 
 log = logging.getLogger(__name__)

@@ -7,14 +7,36 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from magicpak.errors import DestinationInvalid, DestinationNotEmpty, IoError
+from magicpak.errors import EMPTY, IoError, MagicpakError
 
 PREFIX = ".magicpak-"
 """How the names of staging directories begin."""
 TREE = "bundle"
 """The bundle itself, in such a directory."""
+
+
+@dataclass(eq=False)
+class DestinationInvalid(MagicpakError):
+    """OUTPUT is something that cannot become the bundle."""
+
+    path: str
+
+    def __str__(self) -> str:
+        path = self.path or EMPTY
+        return f"The destination is invalid: {path}: not a directory; name one to be made"
+
+
+@dataclass(eq=False)
+class DestinationNotEmpty(MagicpakError):
+    """OUTPUT is a directory with entries of its own."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"The destination is not empty: {self.path}: empty it, or name a new directory"
 
 
 class Destination(NamedTuple):

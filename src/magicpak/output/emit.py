@@ -10,9 +10,17 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 
-from magicpak.copying import Progress, copy
-from magicpak.destination import PREFIX, TREE, Destination, discard, is_stage, locked
-from magicpak.errors import DestinationNotEmpty, IoError
+from magicpak.errors import IoError
+from magicpak.output.copying import Progress, copy
+from magicpak.output.destination import (
+    PREFIX,
+    TREE,
+    Destination,
+    DestinationNotEmpty,
+    discard,
+    is_stage,
+    locked,
+)
 from magicpak.plan import Bundle, BundlePath, Directory, Entry, File, Item, Link, Meta
 
 log = logging.getLogger(__name__)
