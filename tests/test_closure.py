@@ -14,10 +14,10 @@ import pytest
 
 from elves import EM_386, Made
 from magicpak.elf import is_elf
-from magicpak.errors import LookupFailed, LookupRefused
 from magicpak.host import Host
 from magicpak.loader.cache import CacheEntry, select
 from magicpak.loader.closure import closure
+from magicpak.loader.errors import LookupFailed, LookupRefused
 from magicpak.loader.identify import Identified
 from magicpak.loader.library import Closure
 from magicpak.loader.search import Environment, Flavour, How, Loader

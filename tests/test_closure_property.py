@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from elves import EM_386, EM_AARCH64, Made
 from magicpak import MagicpakError, Options, pack
-from magicpak.errors import LookupRefused
 from magicpak.host import Host
 from magicpak.loader.closure import closure
+from magicpak.loader.errors import LookupRefused
 from magicpak.loader.identify import Identified
 from magicpak.loader.library import Closure
 from magicpak.loader.search import Environment, Loader

@@ -11,16 +11,7 @@ import pytest
 import magicpak
 from magicpak.compress import CompressionFailed
 from magicpak.elf import MalformedExecutable
-from magicpak.errors import (
-    HelperFailed,
-    IoError,
-    LookupFailed,
-    LookupRefused,
-    MagicpakError,
-    Unsupported,
-    one_line,
-    printable,
-)
+from magicpak.errors import IoError, MagicpakError, Unsupported, one_line, printable
 from magicpak.host.script import ScriptFailed
 from magicpak.jail import (
     BusyboxNotStatic,
@@ -29,6 +20,7 @@ from magicpak.jail import (
     JailUnavailable,
     OutputDiffers,
 )
+from magicpak.loader.errors import HelperFailed, LookupFailed, LookupRefused, WillNotStart
 from magicpak.output.destination import DestinationInvalid, DestinationNotEmpty
 from magicpak.plan import BelowFile, Origin, PlaceTaken, Why
 from magicpak.plan.patterns import InvalidPattern
@@ -43,7 +35,6 @@ from magicpak.trace import (
     NotStarted,
     TraceRefused,
 )
-from magicpak.verify import WillNotStart
 
 EXAMPLES = {
     IoError: (28, "No space left on device", "out/f"),

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple
 
-from magicpak import verify
 from magicpak.elf import SMALLEST, Elf, MalformedExecutable, is_elf
 from magicpak.errors import EMPTY
 from magicpak.host import Host, globbing
+from magicpak.loader import judge, replay
 from magicpak.options import Options
 from magicpak.output import emit
 from magicpak.output.copying import Progress
@@ -217,8 +217,8 @@ def _packing(elf: Elf, packed: str, size: int) -> Callable[[BundlePath, Entry], 
 
 def _verify(run: Run, bundle: Bundle, excluded: Bundle) -> Bundle:
     log.info("replay the loader in the bundle")
-    verify.warn_of_excluded(excluded)
-    bundle = verify.replay(bundle, run.resolver.roots.values(), run.host, excluded)
+    judge.warn_of_excluded(excluded)
+    bundle = replay.replay(bundle, run.resolver.roots.values(), run.host, excluded)
     return bundle.add(run.host.parents(bundle)).timed(_latest(os.environ))
 
 

@@ -12,12 +12,13 @@ from typing import NamedTuple
 from magicpak.elf import Elf
 from magicpak.errors import IoError, Unsupported
 from magicpak.host import Host
+from magicpak.host.programs import programs
 from magicpak.loader.identify import Compiler, Identified
+from magicpak.loader.resolve import Resolver
 from magicpak.loader.search import Environment
 from magicpak.options import Options
 from magicpak.output.destination import Destination
 from magicpak.plan import BundlePath
-from magicpak.resolve import Resolver
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def begin(options: Options, target: Destination, stack: contextlib.ExitStack) ->
 def load(run: Run, path: str) -> Input:
     """Read an input. Raises MalformedExecutable, ScriptFailed, IoError, Unsupported."""
     log.info("load %s", path)
-    programs = tuple(run.resolver.programs(path))
+    programs = tuple(programs(run.host, path))
     own = programs[0][1]
     if own is not None and not own.needed and own.interpreter is None:
         log.warning("%s is statically linked or packed: nothing is bundled with it", path)

@@ -9,7 +9,8 @@ import sys
 import tempfile
 from typing import Any, NamedTuple
 
-from magicpak.errors import HelperFailed, one_line
+from magicpak.errors import one_line
+from magicpak.loader.errors import HelperFailed
 from magicpak.system import process
 
 log = logging.getLogger(__name__)

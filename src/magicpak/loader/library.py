@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from magicpak.elf import Elf
-from magicpak.errors import LookupFailed, LookupRefused
+from magicpak.loader.errors import LookupFailed, LookupRefused
 from magicpak.loader.search import Place
 
 

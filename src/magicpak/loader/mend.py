@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Set
 from magicpak.host import Host
 from magicpak.loader import cache
 from magicpak.loader.library import Library
+from magicpak.loader.resolve import Root
 from magicpak.loader.search import Flavour, How, Loader
 from magicpak.plan import Bundle, BundlePath, File, Link, Meta, Origin, Placed, Why
-from magicpak.resolve import Root
 
 log = logging.getLogger(__name__)
 

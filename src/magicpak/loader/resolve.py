@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from magicpak.elf import Elf
-from magicpak.host import Host, script
+from magicpak.host import Host
 from magicpak.loader.closure import closure
 from magicpak.loader.identify import PRELOAD, Identified
 from magicpak.loader.library import Closure
@@ -37,37 +37,6 @@ class Resolver:
     loaders: Identified
     environment: Environment
     roots: dict[tuple[int, int], Root] = field(default_factory=dict)
-
-    def programs(self, path: str, depth: int = 0) -> Iterator[tuple[str, Elf | None]]:
-        """Give an input, and where it is a script the programs that run it.
-
-        Raises ScriptFailed, IoError, MalformedExecutable.
-        """
-        search = script.PATH if self.host.sysroot else os.environ.get("PATH", script.PATH)
-        run_by = script.interpreters(path, self._head(path), self._exists, search)
-        if run_by is None:
-            yield path, self.host.read(path)
-            return
-        if depth == script.DEPTH:
-            raise script.ScriptFailed(path, "too many scripts run one another")
-        yield path, None
-        for program in run_by:
-            yield from self.programs(program, depth + 1)
-
-    def _head(self, path: str) -> bytes:
-        try:
-            fd = os.open(self.host.follow(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except (OSError, ValueError):
-            return b""  # reading it as an ELF file tells why
-        try:
-            return os.read(fd, script.HEAD)
-        except OSError:
-            return b""
-        finally:
-            os.close(fd)
-
-    def _exists(self, path: str) -> bool:
-        return os.access(self.host.follow(path), os.X_OK)
 
     def root(self, path: str, elf: Elf) -> Root:
         """Resolve an object."""

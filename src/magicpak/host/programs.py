@@ -1,0 +1,44 @@
+"""Which programs run a file: itself, or the interpreters that its ``#!`` leads to (execve(2))."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from magicpak.elf import Elf
+from magicpak.host import script
+from magicpak.host.collect import Host
+
+
+def programs(host: Host, path: str, depth: int = 0) -> Iterator[tuple[str, Elf | None]]:
+    """Give a file, and where it is a script the programs that run it; None stands for a script.
+
+    Raises ScriptFailed, IoError, MalformedExecutable.
+    """
+    search = script.PATH if host.sysroot else os.environ.get("PATH", script.PATH)
+    run_by = script.interpreters(path, _head(host, path), lambda at: _exists(host, at), search)
+    if run_by is None:
+        yield path, host.read(path)
+        return
+    if depth == script.DEPTH:
+        raise script.ScriptFailed(path, "too many scripts run one another")
+    yield path, None
+    for program in run_by:
+        yield from programs(host, program, depth + 1)
+
+
+def _head(host: Host, path: str) -> bytes:
+    try:
+        fd = os.open(host.follow(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError):
+        return b""  # reading it as an ELF file tells why
+    try:
+        return os.read(fd, script.HEAD)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+def _exists(host: Host, path: str) -> bool:
+    return os.access(host.follow(path), os.X_OK)

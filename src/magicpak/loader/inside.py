@@ -1,0 +1,60 @@
+"""The files and the loader as they are inside the bundle.
+
+There is no LD_LIBRARY_PATH there, and no cache but the one that mend.py generates.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from magicpak.elf import Elf
+from magicpak.errors import IoError
+from magicpak.host import Host
+from magicpak.loader import cache, mend
+from magicpak.loader.identify import MUSL_DIRECTORIES, musl_directories
+from magicpak.loader.search import Flavour, Loader
+from magicpak.plan import Bundle, BundlePath, File
+
+
+class BundleView(NamedTuple):
+    """The objects as the loader sees them inside the bundle."""
+
+    bundle: Bundle
+    host: Host
+
+    def elf(self, path: str) -> Elf | None:
+        """Read an object of the bundle; None where there is no such file."""
+        place = self.bundle.resolve(path)
+        item = self.bundle.get(place) if place is not None else None
+        if item is None or not isinstance(item.entry, File) or item.entry.content is not None:
+            return None
+        return self.host.read_at(item.entry.source, item.entry.source)
+
+
+def inside(loader: Loader, bundle: Bundle, elf: Elf) -> Loader:
+    """Describe the loader as it runs in the bundle."""
+    if loader.flavour is Flavour.MUSL:
+        listed = _content(bundle, mend.musl_path(loader))
+        return loader._replace(
+            directories=MUSL_DIRECTORIES if listed is None else musl_directories(listed)
+        )
+    content = _content(bundle, mend.CACHE)
+    known = None
+    if content is not None:
+        entries = cache.parse(content, elf.abi.little_endian)
+        known = cache.select(entries, cache.flags(elf.abi, elf.flags))
+    return loader._replace(cache=known)
+
+
+def _content(bundle: Bundle, path: BundlePath) -> bytes | None:
+    place = bundle.resolve(path)
+    item = bundle.get(place) if place is not None else None
+    if item is None or not isinstance(item.entry, File):
+        return None
+    if item.entry.content is not None:
+        return item.entry.content
+    try:
+        with open(item.entry.source, "rb") as file:
+            return file.read()
+    except OSError as e:
+        raise IoError.of(e, item.entry.source) from e

@@ -1,0 +1,31 @@
+"""Tell what an object is known to load by dlopen(3) while it runs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from magicpak.loader.search import Flavour, Loaded, Loader
+
+LIBGCC = "libgcc_s.so.1"
+GLIBC_OWN = ("libc.so.6", "libpthread.so.0")
+"""What defines the functions that load libgcc_s, and so names them all."""
+
+
+class Later(NamedTuple):
+    """Alternatives of which the first that is found is loaded, and for what."""
+
+    sonames: tuple[str, ...]
+    reason: str
+    priority: str = "recommended"
+    """``required``, ``recommended`` or ``suggested``, as in a dlopen note (UAPI.12)."""
+
+
+def loaded_later(loaded: Loaded, loader: Loader) -> Iterator[Later]:
+    """List what one object loads: libgcc_s to unwind threads, and what its notes name."""
+    own = loaded.elf.soname in GLIBC_OWN or loaded.path == loader.interpreter
+    if loaded.elf.cancels and not own and loader.flavour is Flavour.GLIBC:
+        yield Later((LIBGCC,), f"unwinding of threads in {loaded.path}")
+    for note in loaded.elf.dlopens:
+        feature = f" ({note.feature})" if note.feature else ""
+        yield Later(note.sonames, f"dlopen note of {loaded.path}{feature}", note.priority)

@@ -1,0 +1,91 @@
+"""Compare what a loader finds inside the plan with what it found on the host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from magicpak.host import Host
+from magicpak.loader.closure import closure
+from magicpak.loader.errors import LookupFailed, LookupRefused
+from magicpak.loader.inside import BundleView, inside
+from magicpak.loader.library import Closure, Library
+from magicpak.loader.resolve import Root
+from magicpak.loader.search import Environment
+from magicpak.plan import Bundle, BundlePath
+
+
+class Lost(NamedTuple):
+    """A library that the loader does not find in the bundle where it found it on the host."""
+
+    root: Root
+    path: str
+    """The object's path in the bundle."""
+    name: str
+    reason: str
+    starts: bool = False
+    """Whether the program starts all the same."""
+
+
+def losses(
+    bundle: Bundle, located: Iterable[tuple[BundlePath, Root]], host: Host
+) -> Iterator[Lost]:
+    view = BundleView(bundle, host)
+    for path, root in located:
+        yield from _differences(path, root, _found(path, root, view))
+
+
+def losses_without_proc(
+    bundle: Bundle, located: Iterable[tuple[BundlePath, Root]], host: Host
+) -> Iterator[Lost]:
+    """Find what a cache must tell a program that cannot tell where it lies.
+
+    Without /proc, as in a plain chroot, a loader does not know ``$ORIGIN`` of the program.
+    """
+    view = BundleView(bundle, host)
+    for path, root in located:
+        if root.elf.runs and "ORIGIN" in f"{root.elf.rpath}{root.elf.runpath}":
+            yield from _differences(path, root, _found("", root, view))
+
+
+def _found(origin: str, root: Root, view: BundleView) -> Closure:
+    if root.loader is None:
+        return Closure()
+    loader = inside(root.loader, view.bundle, root.elf)
+    return closure(root.elf, origin, loader, view, Environment())
+
+
+def _differences(path: str, root: Root, found: Closure) -> Iterator[Lost]:
+    for failure in found.failures:
+        yield Lost(root, path, failure.name, _reason(failure), _is_relative(failure.name))
+    yield from _changed(path, root, root.closure.libraries, found.libraries)
+    older = (root.closure.baseline, found.baseline)
+    for loss in _changed(path, root, *older):
+        yield loss._replace(reason=f"{loss.reason}, on a processor without hwcaps", starts=True)
+
+
+def _changed(
+    path: str, root: Root, host: Iterable[Library], bundle: Iterable[Library]
+) -> Iterator[Lost]:
+    """Compare what is found by each name; of several the first counts, as for the loader."""
+    here = {library.name: library for library in reversed(tuple(host))}
+    there = {library.name: library for library in reversed(tuple(bundle))}
+    for name, library in sorted(here.items()):
+        if name not in there:
+            if library.optional:
+                yield Lost(root, path, name, "it is loaded later, by dlopen", starts=True)
+        elif library.elf.identity != there[name].elf.identity:
+            reason = f"{there[name].path} is found instead of {library.path}"
+            # It starts; what then fails in that library's own search is told besides.
+            yield Lost(root, path, name, reason, starts=True)
+
+
+def _reason(failure: LookupFailed | LookupRefused) -> str:
+    if isinstance(failure, LookupRefused):
+        return f"{failure.path}: {failure.reason}"
+    return f"looked in {', '.join(failure.places) or 'no directory'}"
+
+
+def _is_relative(name: str) -> bool:
+    """Tell whether it depends on the working directory, which only the image's author knows."""
+    return "/" in name and not name.startswith("/")

@@ -1,0 +1,215 @@
+"""Walk DT_NEEDED as the loader does at start-up, breadth first. Pure: files are seen by a view.
+
+glibc: elf/dl-deps.c (_dl_map_object_deps), elf/dl-load.c (_dl_map_object).
+musl: ldso/dynlink.c (load_deps, load_library).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from magicpak.elf import Elf, MalformedExecutable
+from magicpak.loader.candidate import fits
+from magicpak.loader.errors import LookupFailed, LookupRefused
+from magicpak.loader.library import Ask, Library, Notice, View
+from magicpak.loader.loaded_later import Later, loaded_later
+from magicpak.loader.search import (
+    Environment,
+    Flavour,
+    How,
+    Loaded,
+    Loader,
+    Place,
+    expand,
+    places,
+)
+
+MUSL_OWN = ("libc.", "libpthread.", "librt.", "libm.", "libdl.", "libutil.", "libxnet.")
+"""Names that musl's loader takes for itself."""
+
+
+@dataclass(slots=True)
+class Walk:
+    """One walk: what is loaded so far, and what still has to be looked at."""
+
+    loader: Loader
+    view: View
+    environment: Environment
+    ask: Ask | None
+    libraries: list[Library] = field(default_factory=list)
+    failures: list[LookupFailed | LookupRefused] = field(default_factory=list)
+    by_name: dict[str, Loaded] = field(default_factory=dict)
+    by_identity: dict[tuple[int, int], Loaded] = field(default_factory=dict)
+    queue: deque[Loaded] = field(default_factory=deque)
+    notices: list[Notice] = field(default_factory=list)
+    optional: bool = False
+
+    def warn(self, text: str) -> None:
+        """Have it told by default."""
+        self.notices.append(Notice(logging.WARNING, text))
+
+    def inform(self, text: str) -> None:
+        """Have it told to those who want to know more."""
+        self.notices.append(Notice(logging.INFO, text))
+
+    def through(self, executable: Elf, path: str) -> Walk:
+        """Go all the way."""
+        root = self._begin(executable, path)
+        # musl looks for what is preloaded before there is a program whose paths could be searched.
+        glibc = self.loader.flavour is Flavour.GLIBC
+        alone = root if glibc else Loaded(path, executable._replace(rpath=None, runpath=None))
+        for name in (*self.environment.preload, *self.loader.preload):
+            self._preload(name, alone)
+        self._run()
+        self._run_optional()
+        for name in (name for text in executable.audit for name in text.split(":") if name):
+            self._load_later(Later((name,), f"auditor of {path}"), root)
+        self._run()
+        return self
+
+    def _begin(self, executable: Elf, path: str) -> Loaded:
+        root = Loaded(path, executable)
+        self._keep(root, path)
+        # The loader is in the process before anything else, under its path and its soname.
+        own = self._open(self.loader.interpreter)
+        if own is None:
+            self._fail(LookupFailed(self.loader.interpreter, path, (self.loader.interpreter,)))
+            # Told once: what else asks for it, as libc does, is not another failure.
+            self.by_name[self.loader.interpreter.rpartition("/")[2]] = root
+        else:
+            self._keep(Loaded(self.loader.interpreter, own, root), self.loader.interpreter)
+        self.queue.append(root)
+        return root
+
+    def _keep(self, loaded: Loaded, name: str) -> None:
+        self.by_identity.setdefault(loaded.elf.identity, loaded)
+        self.by_name.setdefault(name, loaded)
+        self.by_name.setdefault(loaded.path, loaded)
+        if loaded.elf.soname is not None and self.loader.flavour is Flavour.GLIBC:
+            self.by_name.setdefault(loaded.elf.soname, loaded)
+
+    def _run(self) -> None:
+        """Load what the loaded objects need, until nothing new comes."""
+        while self.queue:
+            needer = self.queue.popleft()
+            for name in needer.elf.needed:
+                self._need(name, needer)
+            if self.loader.flavour is Flavour.GLIBC:
+                self._run_filters(needer)
+
+    def _run_filters(self, needer: Loaded) -> None:
+        """Load what a filter passes on to: the loader puts it, and then its libraries, next."""
+        waiting = len(self.queue)
+        for name in needer.elf.filters:
+            self._need(name, needer)
+        for name in needer.elf.auxiliary:
+            self._try(name, needer)
+        self.queue.rotate(len(self.queue) - waiting)
+
+    def _run_optional(self) -> None:
+        """Load what the objects load later, and what that needs, until nothing new comes."""
+        asked: set[Loaded] = set()
+        while True:
+            new = [loaded for loaded in self.by_identity.values() if loaded not in asked]
+            if not new:
+                return
+            for loaded in new:
+                asked.add(loaded)
+                for later in loaded_later(loaded, self.loader):
+                    self._load_later(later, loaded)
+            self._run()
+
+    def _load_later(self, later: Later, needer: Loaded) -> None:
+        """Load the first of the names that is found, as dlopen(3) by ``needer`` would."""
+        names = " or ".join(later.sonames)
+        if later.priority == "suggested":
+            self.inform(f"{later.reason} suggests {names}: not bundled")
+            return
+        self.optional = True
+        if any(self._try(name, needer) for name in later.sonames):
+            return
+        self.inform(f"{later.reason}: {names} is not here")
+        if later.priority == "required":
+            self.warn(f"{later.reason} requires {names}: not found")
+
+    def _preload(self, name: str, root: Loaded) -> None:
+        """Load what LD_PRELOAD or /etc/ld.so.preload names; the loader goes on without it."""
+        if not self._try(name, root):
+            self.warn(f"{name} cannot be preloaded and is left aside")
+        elif name not in self.loader.preload:
+            self.inform(f"{name} is preloaded here: in the image, LD_PRELOAD has to name it again")
+
+    def _try(self, text: str, needer: Loaded) -> bool:
+        """Load what may as well be missing."""
+        try:
+            return self._load(expand(text, needer.origin, self.loader), needer)
+        except LookupRefused as e:
+            self.inform(str(e))
+            return False
+
+    def _need(self, text: str, needer: Loaded) -> None:
+        name = expand(text, needer.origin, self.loader)
+        try:
+            # The loader goes on where it does not know what a token stands for.
+            if not name or self._load(name, needer):
+                return
+        except LookupRefused as e:
+            self._fail(e)
+            return
+        looked = tuple(str(place) for place in self._places(name, needer))
+        self._fail(LookupFailed(name, needer.path, tuple(dict.fromkeys(looked))))
+
+    def _fail(self, failure: LookupFailed | LookupRefused) -> None:
+        if self.optional:
+            self.warn(f"{failure} (loaded later, by dlopen)")
+        else:
+            self.failures.append(failure)
+
+    def _places(self, name: str, needer: Loaded) -> Iterator[Place]:
+        return places(name, needer, self.loader, self.environment)
+
+    def _load(self, name: str, needer: Loaded) -> bool:
+        """Load one object by name; False where no place has it. Raises LookupRefused."""
+        if name in self.by_name or self._is_musl_itself(name):
+            return True
+        try:
+            found = self._search(name, needer) if name else None
+        except MalformedExecutable as e:
+            raise LookupRefused(name, needer.path, e.path, e.reason) from e
+        if found is None:
+            return False
+        path, elf, place = found
+        known = self.by_identity.get(elf.identity)
+        if known is not None:
+            self.by_name[name] = known
+        else:
+            loaded = Loaded(path, elf, needer)
+            self._keep(loaded, name)
+            self.queue.append(loaded)
+        self._record(name, path, elf, place, needer)
+        return True
+
+    def _record(self, name: str, path: str, elf: Elf, place: Place, needer: Loaded) -> None:
+        self.libraries.append(Library(name, path, elf, place, needer.path, self.optional))
+
+    def _is_musl_itself(self, name: str) -> bool:
+        return self.loader.flavour is Flavour.MUSL and name.startswith(MUSL_OWN)
+
+    def _search(self, name: str, needer: Loaded) -> tuple[str, Elf, Place] | None:
+        for place in self._places(name, needer):
+            for path in place.candidates:
+                elf = self._open(path)
+                if elf is not None and fits(elf, needer.elf, self.loader.flavour):
+                    return path, elf, place
+        path_asked = self.ask(name) if self.ask is not None and "/" not in name else None
+        if path_asked:
+            elf = self._open(path_asked)
+            if elf is not None:
+                return path_asked, elf, Place(How.DLOPEN, path_asked.rpartition("/")[0])
+        return None
+
+    def _open(self, path: str) -> Elf | None:
+        return self.view.elf(path)
