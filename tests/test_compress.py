@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from magicpak.compress import CompressionFailed, upx
 from magicpak.errors import IoError
+from magicpak.stages.compress import CompressionFailed, upx
 from magicpak.system.process import Completed
 from magicpak.system.tools import ToolNotFound
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import pytest
 
 import magicpak
-from magicpak.compress import CompressionFailed
 from magicpak.elf import MalformedExecutable
 from magicpak.errors import IoError, MagicpakError, Unsupported, one_line, printable
 from magicpak.host.script import ScriptFailed
@@ -24,6 +23,7 @@ from magicpak.loader.errors import HelperFailed, LookupFailed, LookupRefused, Wi
 from magicpak.output.destination import DestinationInvalid, DestinationNotEmpty
 from magicpak.plan import BelowFile, Origin, PlaceTaken, Why
 from magicpak.plan.patterns import InvalidPattern
+from magicpak.stages.compress import CompressionFailed
 from magicpak.system.process import TimedOut
 from magicpak.system.tools import ToolNotFound
 from magicpak.trace import (

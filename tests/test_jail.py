@@ -18,6 +18,7 @@ import pytest
 from elves import EM_AARCH64, ET_EXEC, Made
 from magicpak import errors, jail
 from magicpak.jail import enter, furnish, missing, plant
+from magicpak.system.tools import ToolNotFound
 from privileges import (
     NOBODY,
     PRIVILEGES,
@@ -637,7 +638,7 @@ def test_busybox_that_is_not_static_is_refused(bundle: Bundle) -> None:
 
 
 def test_missing_busybox_is_named_with_its_package(bundle: Bundle) -> None:
-    with pytest.raises(errors.ToolNotFound, match="busybox-static"):
+    with pytest.raises(ToolNotFound, match="busybox-static"):
         jail.check(str(bundle.tree), ["/f"], busybox="no-such-busybox")
 
 

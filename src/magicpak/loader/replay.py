@@ -14,10 +14,10 @@ from magicpak.loader.versions import check_versions
 from magicpak.plan import Bundle, BundlePath, File
 
 
-def replay(bundle: Bundle, roots: Collection[Root], host: Host, excluded: Bundle) -> Bundle:
+def replay(bundle: Bundle, roots: Collection[Root], host: Host) -> Bundle:
     """Return the plan with what it takes for the loader to find everything.
 
-    Raises WillNotStart where that cannot be had, and ``excluded`` is not why.
+    Raises WillNotStart where that cannot be had, and what was excluded is not why.
     """
     resolved = [root for root in roots if root.loader is not None]
     located = list(_located(bundle, roots))
@@ -34,7 +34,7 @@ def replay(bundle: Bundle, roots: Collection[Root], host: Host, excluded: Bundle
         # What a lost library needs is seen only when that one is found: look ahead.
         wanted |= new | {name for root in resolved for name in _far(root)}
     mend.report(bundle, mended)
-    judge(lost, located, excluded, host)
+    judge(lost, located, bundle.excluded, host)
     check_versions(resolved)
     return mended
 

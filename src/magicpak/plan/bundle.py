@@ -29,9 +29,26 @@ LINKS_FOLLOWED = 40
 class Bundle:
     """The plan. It does not change: every operation returns another one."""
 
-    def __init__(self, items: Mapping[BundlePath, Item] | None = None) -> None:
-        """Take entries by path."""
+    def __init__(
+        self, items: Mapping[BundlePath, Item] | None = None, excluded: Bundle | None = None
+    ) -> None:
+        """Take entries by path, and those that were left out on request."""
         self._items: Mapping[BundlePath, Item] = items or {}
+        self._excluded = excluded
+
+    @property
+    def excluded(self) -> Bundle:
+        """What was planned and then left out: a later stage tells what that breaks."""
+        return self._excluded or Bundle()
+
+    @cached_property
+    def totals(self) -> tuple[int, int]:
+        """The number of files, and their size in bytes; one at several paths is stored once."""
+        files = [item.entry for item in self._items.values() if isinstance(item.entry, File)]
+        return len(files), sum({file.stored: file.size for file in files}.values())
+
+    def _with(self, items: Mapping[BundlePath, Item]) -> Bundle:
+        return Bundle(items, self._excluded)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -81,15 +98,15 @@ class Bundle:
             origins = known.origins if origin in known.origins else (*known.origins, origin)
             items[path] = Item(known.entry, origins)
         # What is known of this plan is known of an equal one.
-        return self if items == self._items else Bundle(items)
+        return self if items == self._items else self._with(items)
 
     def change(self, change: Callable[[BundlePath, Entry], Entry]) -> Bundle:
         """Replace entries by what ``change`` makes of them."""
         items = self._items.items()
-        return Bundle({path: Item(change(path, entry), why) for path, (entry, why) in items})
+        return self._with({path: Item(change(path, entry), why) for path, (entry, why) in items})
 
-    def without(self, excluded: Callable[[str], bool]) -> tuple[Bundle, Bundle]:
-        """Split into what stays and what goes.
+    def without(self, excluded: Callable[[str], bool]) -> Bundle:
+        """Leave out what is excluded; ``excluded`` then has it.
 
         With a link goes what only this link brought in, and with an included directory what lies
         in it. Raises BelowFile where what stays cannot lie as it is planned.
@@ -97,7 +114,7 @@ class Bundle:
         gone = {path for path in self._items if excluded(path)}
         if not gone:
             self.refuse_below_files()
-            return self, Bundle()
+            return self
         trees = {
             path
             for path in gone
@@ -117,9 +134,9 @@ class Bundle:
             gone |= orphans
             grown = bool(orphans)
         kept = {path: item for path, item in self._items.items() if path not in gone}
-        stays = Bundle(kept)
+        stays = Bundle(kept, excluded=Bundle({path: self._items[path] for path in gone}))
         stays.refuse_below_files()
-        return stays, Bundle({path: self._items[path] for path in gone})
+        return stays
 
     def settled(self) -> Bundle:
         """Move what would lie below a link to where the link leads, as the file system does."""
@@ -128,7 +145,7 @@ class Bundle:
             return self
         below = [path for path in self._items if not links.isdisjoint(path.parents())]
         lower = set(below)
-        settled = Bundle({path: self._items[path] for path in self._items if path not in lower})
+        settled = self._with({path: self._items[path] for path in self._items if path not in lower})
         moved = []
         for path in sorted(below):
             place = self.resolve(path.parent, final=True)
@@ -209,7 +226,7 @@ class Bundle:
                 time = min(time, latest)
             newest[path.parent] = max(time, newest.get(path.parent, 0))
             timed[path] = item if time == item.entry.meta.mtime else item.dated(time)
-        return Bundle(timed)
+        return self._with(timed)
 
     def refuse_below_files(self) -> None:
         """Raise BelowFile where something would lie below a file."""

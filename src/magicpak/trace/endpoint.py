@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from magicpak.trace.failures import MalformedEndpoint
+from magicpak.trace.errors import MalformedEndpoint
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _LOOPBACK = (b"", b"100007F", b"7F000001", b"1")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from magicpak.system import process
 from magicpak.trace.endpoint import Endpoint
-from magicpak.trace.failures import (
+from magicpak.trace.errors import (
     CommandFailed,
     DynamicFailed,
     NoAnswer,

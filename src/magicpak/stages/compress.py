@@ -1,4 +1,4 @@
-"""Compress an executable with upx."""
+"""Pack the executables with upx: ``--compress``."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from magicpak.elf import Elf
 from magicpak.errors import IoError, MagicpakError, one_line, printable
+from magicpak.plan import Bundle, BundlePath, Entry, File
+from magicpak.stages.run import Run
 from magicpak.system import process, tools
 from magicpak.system.process import Runner
 
@@ -37,6 +40,31 @@ class CompressionFailed(MagicpakError):
         said = printable(self.output) or process.describe(self.status)
         advice = next((advice for name, advice in ADVICE if name in self.output), None)
         return f"upx failed with non-zero exit code: {said}" + (f": {advice}" if advice else "")
+
+
+def compress(run: Run, bundle: Bundle) -> Bundle:
+    """Replace the content of each input by a packed one. Raises what ``upx`` raises."""
+    if not run.options.compress:
+        return bundle
+    for each in run.inputs:
+        elf = each.programs[0][1]
+        if elf is None:
+            log.warning("%s is a script: not compressed", each.path)
+            continue
+        log.info("compress %s", each.path)
+        packed = upx(elf.path, run.options.upx_arg, scratch=run.scratch, tool=run.options.upx)
+        size = os.stat(packed).st_size
+        bundle = bundle.change(_packing(elf, packed, size))
+    return bundle
+
+
+def _packing(elf: Elf, packed: str, size: int) -> Callable[[BundlePath, Entry], Entry]:
+    def pack_entry(_path: BundlePath, entry: Entry) -> Entry:
+        if isinstance(entry, File) and entry.identity == elf.identity:
+            return entry._replace(packed=packed, size=size)
+        return entry
+
+    return pack_entry
 
 
 def upx(

@@ -1,0 +1,30 @@
+"""Add what patterns match, and the libraries it needs: ``--include``."""
+
+from __future__ import annotations
+
+import logging
+
+from magicpak.errors import EMPTY
+from magicpak.host import globbing
+from magicpak.plan import Bundle, Origin, Why
+from magicpak.stages.libraries import with_libraries
+from magicpak.stages.run import Run
+
+log = logging.getLogger(__name__)
+
+
+def include(run: Run, bundle: Bundle) -> Bundle:
+    """Add the matches of each pattern. Raises IoError."""
+    for pattern in run.includes:
+        matches = globbing.matches(run.host, pattern)
+        log.info("include %s: %d matches", pattern.text, len(matches))
+        if not matches:
+            log.warning("--include %s matches nothing", pattern.text or EMPTY)
+        origin = Origin(Why.INCLUDED, pattern.text)
+        placed = [
+            found
+            for path in matches
+            for found in run.host.entries(path, run.host.place(path), origin, tree=True)
+        ]
+        bundle = with_libraries(run, placed, bundle)
+    return bundle

@@ -1,0 +1,45 @@
+"""Add the dynamic loader and the shared libraries: of the inputs, and of what later stages add."""
+
+from __future__ import annotations
+
+import logging
+
+from magicpak.elf import SMALLEST, Elf, MalformedExecutable, is_elf
+from magicpak.plan import Bundle, File, Placed
+from magicpak.stages.run import Run
+
+log = logging.getLogger(__name__)
+
+
+def resolve(run: Run, bundle: Bundle) -> Bundle:
+    """Add what the loader maps for the inputs. Raises LookupFailed, LookupRefused, PlaceTaken."""
+    log.info("resolve shared libraries")
+    programs = (
+        (path, elf) for each in run.inputs for path, elf in each.programs if elf is not None
+    )
+    return bundle.add(run.resolver.among(programs, must_start=True))
+
+
+def with_libraries(run: Run, placed: list[Placed], bundle: Bundle) -> Bundle:
+    """Add entries, and what the ELF objects among them need."""
+    bundle = bundle.add(placed)
+    files = {p.entry.identity: p.entry for p in placed if isinstance(p.entry, File)}
+    # By where it is: what a relative pattern matches lies elsewhere in the bundle.
+    objects = [
+        (file.source.removeprefix(run.host.sysroot), elf)
+        for file in files.values()
+        if (elf := _object(run, file))
+    ]
+    return bundle.add(run.resolver.among(objects))
+
+
+def _object(run: Run, file: File) -> Elf | None:
+    """Read a file if it is something that the loader loads."""
+    if file.size < SMALLEST or not is_elf(file.source):
+        return None
+    try:
+        elf = run.host.read_at(file.source, file.source)
+    except MalformedExecutable as e:
+        log.warning("%s: bundled without libraries", e)
+        return None
+    return elf if elf.kind in ("ET_DYN", "ET_EXEC") else None

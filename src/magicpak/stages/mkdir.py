@@ -1,0 +1,23 @@
+"""Make directories: ``--mkdir``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from magicpak.plan import Bundle, BundlePath, Origin, Placed, Why
+from magicpak.stages.run import Run
+
+log = logging.getLogger(__name__)
+
+
+def make(run: Run, bundle: Bundle) -> Bundle:
+    """Add the directories, with the mode and owner of this machine's where it has them."""
+    return bundle.add(_directories(run))
+
+
+def _directories(run: Run) -> Iterator[Placed]:
+    for path in run.options.mkdir:
+        place = BundlePath(path)
+        log.info("make the directory %s", place)
+        yield Placed(place, run.host.directory(place), Origin(Why.MKDIR))

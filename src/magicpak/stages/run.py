@@ -1,0 +1,126 @@
+"""What the stages of a run share: the options, the inputs, and the doors to the outside."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import NamedTuple
+
+from magicpak.elf import Elf
+from magicpak.errors import IoError, Unsupported
+from magicpak.host import Host
+from magicpak.host.programs import programs
+from magicpak.loader.identify import Compiler, Identified
+from magicpak.loader.resolve import Resolver
+from magicpak.loader.search import Environment
+from magicpak.options import Options
+from magicpak.output.copying import Progress
+from magicpak.output.destination import Destination, destination
+from magicpak.plan import BundlePath, patterns
+
+log = logging.getLogger(__name__)
+
+Show = Callable[[int], AbstractContextManager[Progress]]
+"""Shows the progress of writing that many bytes."""
+
+
+@contextlib.contextmanager
+def no_progress(_total: int) -> Iterator[Progress]:
+    """Show nothing."""
+    yield lambda _count: None
+
+
+class Input(NamedTuple):
+    """An executable to bundle, with the programs it takes to run it: itself, or interpreters."""
+
+    path: str
+    place: BundlePath
+    programs: tuple[tuple[str, Elf | None], ...]
+    """Paths of the host; None for a script."""
+    relocated: bool
+
+
+class Run(NamedTuple):
+    """One run of the pipeline: what was asked for, and how its stages reach the outside."""
+
+    options: Options
+    includes: tuple[patterns.Include, ...]
+    excludes: tuple[patterns.Matcher, ...]
+    target: Destination
+    host: Host
+    scratch: str
+    """A private directory for temporary files, removed at the end."""
+    resolver: Resolver
+    show: Show
+    inputs: tuple[Input, ...] = ()
+
+
+@contextlib.contextmanager
+def opened(options: Options, show: Show) -> Iterator[Run]:
+    """Check the options, open the doors, and read the inputs; at the end close the doors.
+
+    Raises Unsupported, InvalidPattern, DestinationInvalid, DestinationNotEmpty, IoError, and what
+    ``load`` raises.
+    """
+    options.check()
+    includes = tuple(patterns.include(pattern) for pattern in options.include)
+    excludes = tuple(patterns.exclude(pattern) for pattern in options.exclude)
+    target = destination(options.output)
+    with contextlib.ExitStack() as stack:
+        scratch = _scratch(stack)
+        native = options.sysroot is None
+        sysroot = "" if options.sysroot is None else os.path.realpath(options.sysroot)
+        host = Host(sysroot, hidden=(target.path, os.path.realpath(scratch)))
+        loaders = Identified(
+            host,
+            host.follow,
+            scratch,
+            stack,
+            Compiler(options.cc or "cc", chosen=options.cc is not None),
+            native=native,
+            dlopen=not options.noload_resolver,
+        )
+        environment = Environment.of_this_process() if native else Environment()
+        resolver = Resolver(host, loaders, environment)
+        run = Run(options, includes, excludes, target, host, scratch, resolver, show)
+        yield run._replace(inputs=tuple(load(host, path, options) for path in options.inputs))
+
+
+def _scratch(stack: contextlib.ExitStack) -> str:
+    try:
+        scratch = tempfile.mkdtemp(prefix="magicpak-")
+    except OSError as e:
+        raise IoError.of(e) from e
+    stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+    return scratch
+
+
+def load(host: Host, path: str, options: Options) -> Input:
+    """Read an input. Raises MalformedExecutable, ScriptFailed, IoError, Unsupported."""
+    log.info("load %s", path)
+    run_by = tuple(programs(host, path))
+    own = run_by[0][1]
+    if own is not None and not own.needed and own.interpreter is None:
+        log.warning("%s is statically linked or packed: nothing is bundled with it", path)
+    place = host.place(path)
+    if options.install_to is None:
+        return Input(path, place, run_by, relocated=False)
+    chosen = _install_to(options.install_to, path)
+    return Input(path, chosen, run_by, relocated=chosen != place)
+
+
+def _install_to(text: str, path: str) -> BundlePath:
+    """Read ``--install-to`` for an input. Raises Unsupported."""
+    name = os.path.basename(path) if text.endswith("/") else ""
+    chosen = BundlePath(f"{text}/{name}")
+    if chosen == "/":
+        raise Unsupported(
+            f"--install-to '{text}' is the root of the bundle; name a file, or end a "
+            f"directory with '/'"
+        )
+    return chosen

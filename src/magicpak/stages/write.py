@@ -1,0 +1,45 @@
+"""Stage the bundle beside OUTPUT, test it there (``--test``), and move it into place."""
+
+from __future__ import annotations
+
+import logging
+
+from magicpak.output import emit
+from magicpak.plan import Bundle
+from magicpak.stages.run import Run
+
+log = logging.getLogger(__name__)
+
+
+def write(run: Run, bundle: Bundle) -> Bundle:
+    """Write OUTPUT, or leave it as it was.
+
+    Raises IoError, DestinationNotEmpty; and what ``jail.check`` raises when the test fails.
+    """
+    files, size = bundle.totals
+    log.info("write %s", run.options.output)
+    with run.show(size) as progress, emit.staged(bundle, run.target, progress) as stage:
+        if run.options.test:
+            stage.rewrite(_test(run, stage.tree))
+        stage.commit()
+    log.info("%d files, %d bytes written to %s", files, size, run.options.output)
+    return bundle
+
+
+def _test(run: Run, tree: str) -> tuple[str, ...]:
+    """Run the test in the staged bundle; return the paths of the files that it altered."""
+    from magicpak import jail  # noqa: PLC0415  only a run that tests pays for its import
+
+    log.info("test the bundle")
+    options = run.options
+    return jail.check(
+        tree,
+        [each.place for each in run.inputs],
+        command=options.test_command,
+        stdin=options.test_stdin,
+        stdout=options.test_stdout,
+        busybox=options.busybox,
+        timeout=options.test_timeout,
+        env={**jail.ENVIRONMENT, **dict(pair.split("=", 1) for pair in options.test_env)},
+        strace=options.strace,
+    )
