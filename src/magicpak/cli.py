@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import os
 import signal
 import sys
@@ -21,6 +22,9 @@ HYPHENATED = {"--upx-arg", "--dynamic-arg", "--dynamic-run"}
 """Options whose value may begin with a hyphen."""
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+GENERAL = "General"
+"""The section of options that belong to no other, --help among them."""
+
 PATIENCE = 3.0
 """Seconds for cleaning up, before a further signal counts."""
 PATH_MAX = 4096
@@ -45,6 +49,13 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Bring the arguments into click's form, then parse them."""
         return super().parse_args(ctx, self._adapt(ctx, args))
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the options by section, in the order of their declaration."""
+        shown = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
+        for title, group in itertools.groupby(shown, _section):
+            with formatter.section(title):
+                formatter.write_dl([each.get_help_record(ctx) or ("", "") for each in group])
 
     def _adapt(self, ctx: click.Context, args: Sequence[str]) -> list[str]:
         """Write ``-o=value`` as ``-ovalue``; refuse values and repetitions that 1.4.0 refuses."""
@@ -92,11 +103,36 @@ def _split(arg: str, options: dict[str, Any]) -> tuple[str, str | None]:
     return "", None
 
 
-def option(*names: str, **settings: Any) -> Callable[[Decorated], Decorated]:
-    """Declare an option, as click.option does, which loses the type of what it decorates."""
-    if settings.get("multiple"):
-        settings["help"] += "  [repeatable]"
-    return click.option(*names, **settings)
+class Option(click.Option):
+    """An option that the help lists under the heading of its section."""
+
+    def __init__(self, *args: Any, section: str = GENERAL, **settings: Any) -> None:
+        """Take what click takes, and the section."""
+        super().__init__(*args, **settings)
+        self.section = section
+
+
+def _section(parameter: click.Parameter) -> str:
+    return str(getattr(parameter, "section", GENERAL))
+
+
+def options(section: str) -> Callable[..., Callable[[Decorated], Decorated]]:
+    """Return a decorator like click.option for the options of one section."""
+
+    def option(*names: str, **settings: Any) -> Callable[[Decorated], Decorated]:
+        if settings.get("multiple"):
+            settings["help"] += "  [repeatable]"
+        return click.option(*names, cls=Option, section=section, **settings)
+
+    return option
+
+
+bundle = options("Bundle")
+analysis = options("Run-time analysis")
+test = options("Test")
+compression = options("Compression")
+tool = options("Tools")
+general = options(GENERAL)
 
 
 @click.command(
@@ -106,62 +142,63 @@ def option(*names: str, **settings: Any) -> Callable[[Decorated], Decorated]:
 )
 @click.argument("inputs", metavar="<INPUT>...", nargs=-1, required=True)
 @click.argument("output", metavar="<OUTPUT>")
-@option("-i", "--include", metavar="GLOB", multiple=True,
-        help="Also bundle the files and directories that match, with the libraries they need.")
-@option("-e", "--exclude", metavar="GLOB", multiple=True,
-        help="Leave out of the bundle what matches; it has the last word.")
-@option("--mkdir", metavar="PATH", multiple=True, help="Make this directory in the bundle.")
-@option("-r", "--install-to", metavar="PATH",
-        help="Where the executable goes in the bundle; ending with '/', the directory for it.")
-@option("--merged-usr", is_flag=True,
-        help="Make /bin, /lib and so on links into /usr, to copy onto an image that has them so.")
-@option("--log-level", metavar="LEVEL", default="Warn", show_default=True,
-        type=click.Choice([level.value for level in console.Level]),
-        help="How much to log: Off, Error, Warn, Info or Debug.")
-@option("-v", "--verbose", is_flag=True, help="The same as --log-level Info.")
-@option("-t", "--test", is_flag=True, help="Test the bundle in a chroot before it is written.")
-@option("--test-command", metavar="COMMAND",
-        help="Run this by /bin/sh in the test; default: the executable.")
-@option("--test-stdin", metavar="CONTENT", help="Give this to the test as stdin.")
-@option("--test-stdout", metavar="CONTENT",
-        help="Let the test fail when its stdout, without white space at the ends, is another.")
-@option("--test-env", metavar="NAME=VALUE", multiple=True,
-        help="Set this variable in the test, whose environment is that of a container.")
-@option("--test-timeout", metavar="SECONDS", type=seconds, default=60, show_default=True,
-        help="Let the test fail when it takes longer.")
-@option("-d", "--dynamic", is_flag=True,
-        help="Run the executable, and bundle the files that it uses.")
-@option("--dynamic-arg", metavar="ARG", multiple=True, help="Give this argument to that run.")
-@option("--dynamic-stdin", metavar="CONTENT", help="Give this to that run as stdin.")
-@option("--dynamic-run", metavar="ARGS", multiple=True,
-        help="Run it once more with these arguments, quoted as in a shell.")
-@option("--dynamic-timeout", metavar="SECONDS", type=seconds,
-        help="End that run after this time, as a success: for servers.")
-@option("--dynamic-command", metavar="COMMAND",
-        help="Run this by /bin/sh beside it, to exercise it; its end ends the run.")
-@option("--dynamic-wait-for", metavar="[HOST:]PORT or SOCKET",
-        help="Wait until the executable answers there, before the command.")
-@option("--dynamic-allow-failure", is_flag=True, help="Go on when that run ends with a failure.")
-@option("--dynamic-log", metavar="FILE", multiple=True,
-        help="Run nothing, but take what `strace -f -y -xx -o FILE` has recorded elsewhere.")
-@option("-c", "--compress", is_flag=True, help="Compress the executable with upx.")
-@option("--upx-arg", metavar="ARG", multiple=True, help="Give this argument to upx.")
-@option("--busybox", metavar="PATH or NAME", default="busybox", show_default=True,
-        help="The static busybox for the test.")
-@option("--upx", metavar="PATH or NAME", default="upx", show_default=True,
-        help="The upx for --compress.")
-@option("--strace", metavar="PATH or NAME", default="strace", show_default=True,
-        help="The strace for --dynamic.")
-@option("--cc", metavar="PATH or NAME", envvar="CC", show_envvar=True,
-        help="The C compiler, by which the dynamic loader is asked.  [default: cc]")
-@option("--sysroot", metavar="DIR",
-        help="Take everything below DIR, as if it were /: for another architecture, say.")
-@option("--experimental-noload-resolver", "noload_resolver", is_flag=True,
-        help="Never load a library to find it.")
+@bundle("-i", "--include", metavar="GLOB", multiple=True,
+        help="Bundle the files and directories that match, and the libraries they need.")
+@bundle("-e", "--exclude", metavar="GLOB", multiple=True,
+        help="Leave out of the bundle what matches. Applied last.")
+@bundle("--mkdir", metavar="PATH", multiple=True, help="Create this directory in the bundle.")
+@bundle("-r", "--install-to", metavar="PATH",
+        help="Install the executable at this path of the bundle; in this directory if it ends "
+             "with '/'.")
+@bundle("--merged-usr", is_flag=True,
+        help="Make /bin, /lib and the like links into /usr, as on an image that has them so.")
+@bundle("--sysroot", metavar="DIR",
+        help="Read all files below DIR instead of /, of another architecture for example.")
+@bundle("--experimental-noload-resolver", "noload_resolver", is_flag=True,
+        help="Resolve libraries without loading them.")
+@analysis("-d", "--dynamic", is_flag=True,
+          help="Run the executable under strace and bundle the files it uses.")
+@analysis("--dynamic-arg", metavar="ARG", multiple=True, help="Pass this argument to the run.")
+@analysis("--dynamic-stdin", metavar="CONTENT", help="Pass this to the run as stdin.")
+@analysis("--dynamic-run", metavar="ARGS", multiple=True,
+          help="Run it once more with these arguments, quoted as in a shell.")
+@analysis("--dynamic-timeout", metavar="SECONDS", type=seconds,
+          help="End the run after this time and count it as a success, for servers.")
+@analysis("--dynamic-command", metavar="COMMAND",
+          help="Run this with /bin/sh beside the executable; end both when it ends.")
+@analysis("--dynamic-wait-for", metavar="[HOST:]PORT or SOCKET",
+          help="Wait until the executable answers there before running the command.")
+@analysis("--dynamic-allow-failure", is_flag=True, help="Accept a run that ends with a failure.")
+@analysis("--dynamic-log", metavar="FILE", multiple=True,
+          help="Read what `strace -f -y -xx -o FILE` has recorded, and run nothing.")
+@test("-t", "--test", is_flag=True, help="Test the bundle in a chroot before writing it.")
+@test("--test-command", metavar="COMMAND",
+      help="Run this with /bin/sh in the test instead of the executable.")
+@test("--test-stdin", metavar="CONTENT", help="Pass this to the test as stdin.")
+@test("--test-stdout", metavar="CONTENT",
+      help="Require this as the stdout of the test, ignoring white space at both ends.")
+@test("--test-env", metavar="NAME=VALUE", multiple=True,
+      help="Set this variable in the test, whose environment is that of a container.")
+@test("--test-timeout", metavar="SECONDS", type=seconds, default=60, show_default=True,
+      help="Fail the test when it takes longer.")
+@compression("-c", "--compress", is_flag=True, help="Compress the executable with upx.")
+@compression("--upx-arg", metavar="ARG", multiple=True, help="Pass this argument to upx.")
+@tool("--busybox", metavar="PATH or NAME", default="busybox", show_default=True,
+      help="Use this static busybox for the test.")
+@tool("--upx", metavar="PATH or NAME", default="upx", show_default=True,
+      help="Use this upx for --compress.")
+@tool("--strace", metavar="PATH or NAME", default="strace", show_default=True,
+      help="Use this strace for --dynamic.")
+@tool("--cc", metavar="PATH or NAME", envvar="CC", show_envvar=True,
+      help="Use this C compiler to query the dynamic loader.  [default: cc]")
+@general("--log-level", metavar="LEVEL", default="Warn", show_default=True,
+         type=click.Choice([level.value for level in console.Level]),
+         help="Log this much: Off, Error, Warn, Info or Debug.")
+@general("-v", "--verbose", is_flag=True, help="Log at level Info.")
 @click.version_option(VERSION, "-V", "--version", prog_name="magicpak",
                       message="%(prog)s %(version)s")
-def command(log_level: str, verbose: bool, **options: Any) -> None:
-    """Write to the directory OUTPUT the executables INPUT with just what they need at run time.
+def command(log_level: str, verbose: bool, **settings: Any) -> None:
+    """Write the executables INPUT, and just what they need at run time, to the directory OUTPUT.
 
     Copied onto `FROM scratch`, OUTPUT is a minimal container image.
     """  # fmt: skip
@@ -169,8 +206,8 @@ def command(log_level: str, verbose: bool, **options: Any) -> None:
     from magicpak.options import Options  # noqa: PLC0415  --help need not wait for what works
     from magicpak.pipeline import pack  # noqa: PLC0415  as above
 
-    options["cc"] = options["cc"] or None
-    pack(Options(**options), show=console.progress)
+    settings["cc"] = settings["cc"] or None
+    pack(Options(**settings), show=console.progress)
 
 
 class Interrupted(BaseException):
