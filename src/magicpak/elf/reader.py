@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
 from magicpak.elf import dlopen_note
@@ -22,7 +21,6 @@ EF_RISCV_FLOAT_ABI = 6
 UNWINDING = (b"pthread_exit", b"pthread_cancel", b"thrd_exit", b"backtrace")
 
 
-@dataclass(eq=False)
 class MalformedExecutable(MagicpakError):
     """A file that should be an ELF file is none, or is damaged."""
 

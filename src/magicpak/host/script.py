@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from magicpak.errors import MagicpakError
 
@@ -21,7 +20,6 @@ DEPTH = 5
 """Scripts that may run one another; then the kernel gives up with ELOOP."""
 
 
-@dataclass(eq=False)
 class ScriptFailed(MagicpakError):
     """A script's interpreter cannot be found."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
 
 from magicpak.errors import MagicpakError, one_line, printable
 from magicpak.system import process
@@ -16,7 +15,6 @@ SHOWN = 200
 """Characters of an unexpected output that a message shows."""
 
 
-@dataclass(eq=False)
 class CheckFailed(MagicpakError):
     """The command ran in the bundle, and not well."""
 
@@ -43,7 +41,6 @@ class CheckFailed(MagicpakError):
         return text
 
 
-@dataclass(eq=False)
 class CheckTimedOut(MagicpakError):
     """The command did not end in its time."""
 
@@ -57,7 +54,6 @@ class CheckTimedOut(MagicpakError):
         )
 
 
-@dataclass(eq=False)
 class OutputDiffers(MagicpakError):
     """The command printed something else than it should; both are stripped."""
 
@@ -79,7 +75,6 @@ class OutputDiffers(MagicpakError):
         )
 
 
-@dataclass(eq=False)
 class JailUnavailable(MagicpakError):
     """This process may not change its root directory."""
 
@@ -92,7 +87,6 @@ class JailUnavailable(MagicpakError):
         )
 
 
-@dataclass(eq=False)
 class BusyboxNotStatic(MagicpakError):
     """The busybox given would need the libraries of the host."""
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from magicpak.errors import MagicpakError
 
 
-@dataclass(eq=False)
 class LookupFailed(MagicpakError):
     """A needed shared library is in none of the places where the loader looks."""
 
@@ -27,7 +24,6 @@ class LookupFailed(MagicpakError):
         )
 
 
-@dataclass(eq=False)
 class LookupRefused(MagicpakError):
     """The loader finds a file for a needed library, and cannot load it."""
 
@@ -43,7 +39,6 @@ class LookupRefused(MagicpakError):
         )
 
 
-@dataclass(eq=False)
 class HelperFailed(MagicpakError):
     """The program that asks the dynamic loader does not compile."""
 
@@ -56,7 +51,6 @@ class HelperFailed(MagicpakError):
         )
 
 
-@dataclass(eq=False)
 class WillNotStart(MagicpakError):
     """A program of the bundle needs what its loader will not find there."""
 

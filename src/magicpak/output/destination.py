@@ -7,7 +7,6 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from magicpak.errors import EMPTY, IoError, MagicpakError
@@ -18,7 +17,6 @@ TREE = "bundle"
 """The bundle itself, in such a directory."""
 
 
-@dataclass(eq=False)
 class DestinationInvalid(MagicpakError):
     """OUTPUT is something that cannot become the bundle."""
 
@@ -29,7 +27,6 @@ class DestinationInvalid(MagicpakError):
         return f"The destination is invalid: {path}: not a directory; name one to be made"
 
 
-@dataclass(eq=False)
 class DestinationNotEmpty(MagicpakError):
     """OUTPUT is a directory with entries of its own."""
 

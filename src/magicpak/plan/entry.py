@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -142,7 +141,6 @@ class Item(NamedTuple):
         return self._replace(entry=self.entry._replace(meta=meta))
 
 
-@dataclass(eq=False)
 class PlaceTaken(MagicpakError):
     """An input, and another one or what it needs, would lie at the same path of the bundle."""
 
@@ -161,7 +159,6 @@ class PlaceTaken(MagicpakError):
         )
 
 
-@dataclass(eq=False)
 class BelowFile(MagicpakError):
     """An entry would lie below something that is no directory."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from magicpak.errors import MagicpakError
@@ -19,7 +18,6 @@ Matcher = Callable[[str], bool]
 RECURSIVE = "**"
 
 
-@dataclass(eq=False)
 class InvalidPattern(MagicpakError):
     """A glob pattern that cannot be read."""
 

@@ -8,7 +8,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from magicpak.elf import Elf
 from magicpak.errors import IoError, MagicpakError, one_line, printable
@@ -29,7 +28,6 @@ ADVICE = (
 """What to do about an exception that upx names in its output."""
 
 
-@dataclass(eq=False)
 class CompressionFailed(MagicpakError):
     """The program upx ended with a failure."""
 

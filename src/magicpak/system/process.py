@@ -11,7 +11,6 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import IO, NamedTuple, Protocol, cast
 
 from magicpak.errors import MagicpakError
@@ -19,7 +18,6 @@ from magicpak.errors import MagicpakError
 log = logging.getLogger(__name__)
 
 
-@dataclass(eq=False)
 class TimedOut(MagicpakError):
     """A program ran longer than it may."""
 

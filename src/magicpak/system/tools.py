@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from magicpak.errors import MagicpakError
 
@@ -43,7 +42,6 @@ def installation(tool: str, by: str | None = None) -> str | None:
     return f"{MANAGERS[by]} {names.get(by, names[''])}" if names else None
 
 
-@dataclass(eq=False)
 class ToolNotFound(MagicpakError):
     """A program that a stage runs is not installed, or not where the option says."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from magicpak.errors import MagicpakError, one_line, printable
 from magicpak.system.process import describe
 
@@ -21,7 +19,6 @@ def _printed(stderr: bytes) -> str:
     return f"; stderr: {text}" if text else ""
 
 
-@dataclass(eq=False)
 class DynamicFailed(MagicpakError):
     """The traced program ended with a status that is not 0."""
 
@@ -35,7 +32,6 @@ class DynamicFailed(MagicpakError):
         )
 
 
-@dataclass(eq=False)
 class NotStarted(MagicpakError):
     """strace could not start the program."""
 
@@ -49,7 +45,6 @@ class NotStarted(MagicpakError):
         )
 
 
-@dataclass(eq=False)
 class TraceRefused(MagicpakError):
     """The machine does not let strace trace."""
 
@@ -63,7 +58,6 @@ class TraceRefused(MagicpakError):
         )
 
 
-@dataclass(eq=False)
 class NotALog(MagicpakError):
     """A file given as a log has no line that strace writes."""
 
@@ -76,7 +70,6 @@ class NotALog(MagicpakError):
         )
 
 
-@dataclass(eq=False)
 class CommandFailed(MagicpakError):
     """The command that exercises the traced program failed; ``status`` None: it did not end."""
 
@@ -92,7 +85,6 @@ class CommandFailed(MagicpakError):
         )
 
 
-@dataclass(eq=False)
 class NoAnswer(MagicpakError):
     """What the run waits for did not answer."""
 
@@ -107,7 +99,6 @@ class NoAnswer(MagicpakError):
         )
 
 
-@dataclass(eq=False)
 class MalformedEndpoint(MagicpakError):
     """What to wait for is neither a port nor the path of a socket."""
 
