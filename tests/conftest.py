@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import docker_engine
+from support import docker_engine
 
 TOOLS = {"cc": "cc", "strace": "strace", "upx": "upx", "busybox": "busybox", "patchelf": "patchelf"}
 """Capabilities that are programs."""

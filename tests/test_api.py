@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import magicpak as library
-from command import facts, magicpak, paths
 from magicpak import MagicpakError, Options, Report, pack
+from support.command import facts, magicpak, paths
 
 
 def test_pack_does_what_the_command_does(tmp_path: Path) -> None:

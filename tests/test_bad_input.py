@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from command import done, failed, listing, magicpak, paths
 from magicpak import MagicpakError, Options, pack
+from support.command import done, failed, listing, magicpak, paths
 
 Make = Callable[[Path], object]
 

@@ -11,9 +11,9 @@ from typing import Any
 import click
 import pytest
 
-from command import done, failed, magicpak, paths
 from magicpak import cli
 from magicpak.options import Options
+from support.command import done, failed, magicpak, paths
 
 IN_OUT = ("app", "out")
 SINGLE = {

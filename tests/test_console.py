@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import os
-import pty
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from command import done, magicpak
 from magicpak import console
-from test_emit import SLOW_DISK
+from support.command import SLOW_DISK, done, magicpak, on_terminal
 
 
 @pytest.fixture
@@ -31,24 +28,6 @@ def logger() -> Iterator[logging.Logger]:
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-def on_terminal(directory: Path, *command: str | Path) -> tuple[int, str]:
-    """Run a program with a terminal for stderr; return its status and what is shown there."""
-    master, slave = pty.openpty()
-    child = subprocess.Popen(command, cwd=directory, stderr=slave, stdout=subprocess.DEVNULL)
-    os.close(slave)
-    shown = b""
-    while True:
-        try:
-            part = os.read(master, 65536)
-        except OSError:  # EIO: nobody has the other end open any more
-            break
-        if not part:
-            break
-        shown += part
-    os.close(master)
-    return child.wait(60), shown.decode(errors="replace")
 
 
 @pytest.mark.parametrize(("level", "shown"), [

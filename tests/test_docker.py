@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-import docker_engine
-from docker_engine import SUITES, Engine
+from support import docker_engine
+from support.docker_engine import SUITES, Engine
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted(path.parent.name for path in ROOT.glob("example/*/Dockerfile"))

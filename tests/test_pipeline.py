@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from command import done, failed, listing, magicpak, paths
 from magicpak import MagicpakError, Options, elf, pack
 from magicpak.errors import Unsupported
 from magicpak.plan import PlaceTaken
+from support.command import done, failed, listing, magicpak, paths
 
 FOO = "int foo(void) { return 0; }"
 USES_FOO = "int foo(void); int main(void) { return foo(); }"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from magicpak import MagicpakError, Options, jail, pack, trace
-from privileges import NOBODY, PRIVILEGES, forked, nobody
+from support.privileges import NOBODY, PRIVILEGES, forked, nobody
 
 # Rooms that a job enters late, when its process may no longer be allowed to load them.
 assert jail, trace

@@ -16,8 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from command import failed, paths
-from test_console import on_terminal
+from support.command import failed, on_terminal, paths
 
 pytestmark = pytest.mark.needs("static python", "cc", "root", "file", "unshare")
 
@@ -25,7 +24,9 @@ ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "src"
 NOBODY = "65534"
 
-COMMAND_TESTS = ("bad_input", "cli", "collect", "console", "pipeline")
+COMMAND_TESTS = (
+    "test_bad_input", "test_cli", "test_console", "test_pipeline", "host/test_collect",
+)  # fmt: skip
 
 # A directory with /proc, in which nothing else is: mounts end with the namespace.
 ALONE = 'mkdir -p "$0/proc" && mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
@@ -264,7 +265,7 @@ def test_it_shows_progress_on_a_terminal(single: Path, tmp_path: Path) -> None:
 
 
 def test_it_passes_the_tests_of_the_command(single: Path) -> None:
-    modules = [ROOT / f"tests/test_{name}.py" for name in COMMAND_TESTS]
+    modules = [ROOT / f"tests/{name}.py" for name in COMMAND_TESTS]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *modules],
         cwd=ROOT, env={**os.environ, "MAGICPAK_COMMAND": str(single)},

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from elves import EM_386, Made
 from magicpak.elf import is_elf
 from magicpak.host import Host
 from magicpak.loader.cache import CacheEntry, select
@@ -21,6 +20,7 @@ from magicpak.loader.errors import LookupFailed, LookupRefused
 from magicpak.loader.identify import Identified
 from magicpak.loader.library import Closure
 from magicpak.loader.search import Environment, Flavour, How, Loader
+from support.elves import EM_386, Made
 
 INTERPRETER = "/lib64/ld-linux-x86-64.so.2"
 NODEFLIB, PIE = 0x800, 0x8000000

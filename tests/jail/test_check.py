@@ -15,11 +15,11 @@ from typing import IO, Any
 
 import pytest
 
-from elves import EM_AARCH64, ET_EXEC, Made
 from magicpak import errors, jail
 from magicpak.jail import enter, furnish, missing, plant
 from magicpak.system.tools import ToolNotFound
-from privileges import (
+from support.elves import EM_AARCH64, ET_EXEC, Made
+from support.privileges import (
     NOBODY,
     PRIVILEGES,
     docker_build,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import shlex
 import stat
 import subprocess
@@ -44,6 +45,24 @@ def magicpak(
         timeout=120,
         check=False,
     )
+
+
+def on_terminal(directory: Path, *command: str | Path) -> tuple[int, str]:
+    """Run a program with a terminal for stderr; return its status and what is shown there."""
+    master, slave = pty.openpty()
+    child = subprocess.Popen(command, cwd=directory, stderr=slave, stdout=subprocess.DEVNULL)
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:  # EIO: nobody has the other end open any more
+            break
+        if not part:
+            break
+        shown += part
+    os.close(master)
+    return child.wait(60), shown.decode(errors="replace")
 
 
 def failed(run: Printed, status: int = 1) -> str:

@@ -17,7 +17,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, event, given, settings
 from hypothesis import strategies as st
 
-from elves import EM_386, EM_AARCH64, Made
 from magicpak import MagicpakError, Options, pack
 from magicpak.host import Host
 from magicpak.loader.closure import closure
@@ -25,6 +24,7 @@ from magicpak.loader.errors import LookupRefused
 from magicpak.loader.identify import Identified
 from magicpak.loader.library import Closure
 from magicpak.loader.search import Environment, Loader
+from support.elves import EM_386, EM_AARCH64, Made
 
 INTERPRETER = "/lib64/ld-linux-x86-64.so.2"
 CASES = int(os.environ.get("MAGICPAK_TESTS_CASES", "2000"))

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from command import done, magicpak
 from magicpak.plan import (
     Bundle,
     BundlePath,
@@ -22,6 +21,7 @@ from magicpak.plan import (
     Why,
 )
 from magicpak.plan.merged_usr import merge
+from support.command import done, magicpak
 
 
 def file(number: int) -> File:

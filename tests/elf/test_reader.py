@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from elves import EM_AARCH64, Made
 from magicpak import MagicpakError, Options, elf, pack
 from magicpak.elf import MalformedExecutable
 from magicpak.errors import IoError
+from support.elves import EM_AARCH64, Made
 
 PROGRAM = Path(shutil.which("ls") or "/bin/ls").resolve()
 COPIES = 2000

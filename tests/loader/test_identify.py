@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from elves import EM_AARCH64, Made
 from magicpak.elf import Abi
 from magicpak.host import Host
 from magicpak.loader.helper import Helper
@@ -24,6 +23,7 @@ from magicpak.loader.identify import (
     told_by,
 )
 from magicpak.loader.search import Flavour
+from support.elves import EM_AARCH64, Made
 
 INTERPRETER = "/lib64/ld-linux-x86-64.so.2"
 X86_64 = Abi(64, True, "EM_X86_64")

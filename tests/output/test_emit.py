@@ -19,12 +19,12 @@ from pathlib import Path
 
 import pytest
 
-from command import SLOW_DISK, Printed, done, facts, failed, listing, magicpak, paths
 from magicpak import Options, cli, pack
 from magicpak.errors import IoError, MagicpakError
 from magicpak.output import copying, destination, emit
 from magicpak.output.destination import DestinationInvalid, DestinationNotEmpty
 from magicpak.plan import Bundle, BundlePath, Directory, File, Link, Meta, Origin, Placed, Why
+from support.command import SLOW_DISK, Printed, done, facts, failed, listing, magicpak, paths
 
 ROOT_ONLY = pytest.mark.needs("root")
 NOBODY = 65534

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from command import facts, paths
 from magicpak import MagicpakError, Options, pack
 from magicpak.host import Host, globbing
 from magicpak.plan import BundlePath, Directory, File, Link, Origin, Placed, Why, patterns
+from support.command import facts, paths
 
 GLOB = Origin(Why.INCLUDED, "*")
 

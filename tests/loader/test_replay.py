@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from elves import Made
 from magicpak.loader import cache
 from magicpak.loader.cache import CacheEntry
+from support.elves import Made
 
 needs_root = pytest.mark.needs("cc", "root")
 Compile = Callable[..., Path]
