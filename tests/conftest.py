@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from support import docker_engine
+from support import docker_engine, programs
+from support.programs import Compile
 
 TOOLS = {"cc": "cc", "strace": "strace", "upx": "upx", "busybox": "busybox", "patchelf": "patchelf"}
 """Capabilities that are programs."""
@@ -85,16 +86,6 @@ def _docker_wanted(config: pytest.Config) -> bool:
 
 
 @pytest.fixture
-def compile_c(tmp_path: Path) -> Callable[..., Path]:
+def compile_c(tmp_path: Path) -> Compile:
     """Compile C source into a file below the test's directory."""
-
-    def compile_(name: str, source: str, *flags: str) -> Path:
-        output = tmp_path / name
-        output.parent.mkdir(parents=True, exist_ok=True)
-        code = output.with_name(output.name + ".c")
-        code.write_text(source)
-        subprocess.run(["cc", "-o", output, code, *flags], check=True, capture_output=True)
-        code.unlink()
-        return output
-
-    return compile_
+    return lambda name, source, *flags: programs.compile_c(tmp_path / name, source, *flags)

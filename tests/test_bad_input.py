@@ -11,6 +11,7 @@ import pytest
 
 from magicpak import MagicpakError, Options, pack
 from support.command import done, failed, listing, magicpak, paths
+from support.programs import Compile
 
 Make = Callable[[Path], object]
 
@@ -84,7 +85,7 @@ def test_what_is_damaged_can_still_be_included(tmp_path: Path, case: str) -> Non
 
 @pytest.mark.needs("cc")
 def test_a_missing_library_is_told_with_the_places_searched(
-    tmp_path: Path, compile_c: Callable[..., Path]
+    tmp_path: Path, compile_c: Compile
 ) -> None:
     library = compile_c("libgone.so", "int f(void) { return 1; }", "-shared", "-fPIC")
     compile_c(

@@ -17,6 +17,7 @@ import pytest
 
 from support import docker_engine
 from support.docker_engine import SUITES, Engine
+from support.machine import free_port
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted(path.parent.name for path in ROOT.glob("example/*/Dockerfile"))
@@ -147,8 +148,7 @@ class TestWithAnEngine:
 
     def test_redis(self, engine: Engine, single: str, sizes: Add) -> None:
         image = example("redis", engine, single, sizes)
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        port = free_port()
         server = ("run", "-d", "--rm", "--network", "host", image, "--port", str(port))
         container = engine.docker(*server).stdout.strip()
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,20 +12,11 @@ from magicpak import MagicpakError, Options, elf, pack
 from magicpak.errors import Unsupported
 from magicpak.plan import PlaceTaken
 from support.command import done, failed, listing, magicpak, paths
-
-FOO = "int foo(void) { return 0; }"
-USES_FOO = "int foo(void); int main(void) { return foo(); }"
-
-
-def script(path: Path, body: str) -> str:
-    """Write a program that stands for a tool."""
-    path.write_text(f"#!/bin/sh\n{body}\n")
-    path.chmod(0o755)
-    return str(path)
+from support.programs import FOO, USES_FOO, Compile, script
 
 
 @pytest.fixture
-def lost(tmp_path: Path, compile_c: Callable[..., Path]) -> str:
+def lost(tmp_path: Path, compile_c: Compile) -> str:
     """A program whose library is gone."""
     library = compile_c("libfoo.so", FOO, "-shared", "-fPIC")
     program = compile_c("lost", USES_FOO, f"-L{tmp_path}", "-lfoo")
@@ -221,7 +211,7 @@ def test_a_link_that_is_installed_elsewhere_still_starts(tmp_path: Path) -> None
 
 @pytest.mark.needs("root", "cc")
 def test_what_is_bundled_starts_by_chroot(
-    tmp_path: Path, compile_c: Callable[..., Path]
+    tmp_path: Path, compile_c: Compile
 ) -> None:
     compile_c("lib/libfoo.so", FOO, "-shared", "-fPIC")
     program = compile_c(
@@ -241,7 +231,7 @@ def test_what_is_bundled_starts_by_chroot(
 
 
 @pytest.mark.needs("strace", "busybox", "root", "cc")
-def test_the_stages_follow_one_another(tmp_path: Path, compile_c: Callable[..., Path]) -> None:
+def test_the_stages_follow_one_another(tmp_path: Path, compile_c: Compile) -> None:
     """Exclude has the last word also over what was traced, and the test runs on what is left."""
     source = '#include <stdio.h>\nint main(void) { return fopen("/etc/passwd", "r") == 0; }'
     program = compile_c("app", source)
@@ -255,7 +245,7 @@ def test_the_stages_follow_one_another(tmp_path: Path, compile_c: Callable[..., 
 
 @pytest.mark.needs("strace", "root", "cc")
 def test_a_traced_program_finds_its_files_by_the_links_it_followed(
-    tmp_path: Path, compile_c: Callable[..., Path]
+    tmp_path: Path, compile_c: Compile
 ) -> None:
     """As node does with the links of pnpm: the real path of a directory, and from there on."""
     (tmp_path / "store" / "foo").mkdir(parents=True)
@@ -293,7 +283,7 @@ def test_a_pattern_that_matches_nothing_is_warned_of(tmp_path: Path) -> None:
 
 @pytest.mark.needs("cc")
 def test_an_included_object_brings_its_libraries(
-    tmp_path: Path, compile_c: Callable[..., Path]
+    tmp_path: Path, compile_c: Compile
 ) -> None:
     library = compile_c("lib/libfoo.so", FOO, "-shared", "-fPIC")
     compile_c("plugins/deep/plugin.so", USES_FOO, "-shared", "-fPIC", f"-L{tmp_path}/lib",
@@ -305,7 +295,7 @@ def test_an_included_object_brings_its_libraries(
 @pytest.mark.needs("cc", "root")
 @pytest.mark.parametrize("pattern", ["app/bin/*", "app/bin", "link", "../*/app/bin/prog"])
 def test_a_relative_pattern_finds_libraries_beside_the_program(
-    tmp_path: Path, compile_c: Callable[..., Path], pattern: str
+    tmp_path: Path, compile_c: Compile, pattern: str
 ) -> None:
     library = compile_c("app/lib/libfoo.so", FOO, "-shared", "-fPIC")
     compile_c("app/bin/prog", USES_FOO, f"-L{tmp_path}/app/lib", "-lfoo",
@@ -320,7 +310,7 @@ def test_a_relative_pattern_finds_libraries_beside_the_program(
 
 @pytest.mark.needs("cc")
 def test_a_static_program_is_bundled_alone(
-    tmp_path: Path, compile_c: Callable[..., Path]
+    tmp_path: Path, compile_c: Compile
 ) -> None:
     compile_c("app", "int main(void) { return 0; }", "-static")
     lines = done(magicpak("app", "out", cwd=tmp_path, CC="no-such-cc"))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +13,9 @@ from typing import Any
 import pytest
 
 from magicpak import MagicpakError, Options, jail, pack, trace
+from support.machine import free_port
 from support.privileges import NOBODY, PRIVILEGES, forked, nobody
+from support.programs import compile_c
 
 # Rooms that a job enters late, when its process may no longer be allowed to load them.
 assert jail, trace
@@ -60,10 +60,8 @@ def job(request: pytest.FixtureRequest, top: Path) -> Job:
 
 @pytest.fixture
 def port() -> str:
-    """A port that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
+    """Find a port for a server."""
+    return str(free_port())
 
 
 def compiled(top: Path, body: str) -> str:
@@ -72,10 +70,8 @@ def compiled(top: Path, body: str) -> str:
     source = "#define _GNU_SOURCE\n" + "".join(f"#include <{name}.h>\n" for name in headers)
     source += "static int look(const char *path) { char c; int f = open(path, O_RDONLY);"
     source += "return f >= 0 && read(f, &c, 1) == 1 ? 0 : 1; }\n"
-    (top / "app.c").write_text(source + body)
-    subprocess.run(["cc", "-pthread", "-o", top / "app", top / "app.c"], check=True)
     (top / "data").write_text("x")
-    return str(top / "app")
+    return str(compile_c(top / "app", source + body, "-pthread"))
 
 
 @pytest.mark.needs("python3")

@@ -17,13 +17,12 @@ from pathlib import Path
 import pytest
 
 from support.command import failed, on_terminal, paths
+from support.privileges import NOBODY
 
 pytestmark = pytest.mark.needs("static python", "cc", "root", "file", "unshare")
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "src"
-NOBODY = "65534"
-
 COMMAND_TESTS = (
     "test_bad_input", "test_cli", "test_console", "test_pipeline", "host/test_collect",
 )  # fmt: skip
@@ -227,10 +226,10 @@ def test_it_traces_compresses_and_tests(single: Path, tmp_path: Path) -> None:
 
 @pytest.mark.needs("busybox", "userns", "setpriv")
 def test_it_tests_without_privileges(single: Path) -> None:
-    nobody = ("setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups")
+    nobody = ("setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups")
     # Not below pytest's directory, into which no other user may look.
     with tempfile.TemporaryDirectory() as name:
-        os.chown(name, int(NOBODY), int(NOBODY))
+        os.chown(name, NOBODY, NOBODY)
         place = Path(name)
         shutil.copy(single, place / "magicpak")
         done = run(place / "magicpak", "--test", "/bin/true", "out", cwd=place, prefix=nobody)

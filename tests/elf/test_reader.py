@@ -10,7 +10,6 @@ import stat
 import struct
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,8 @@ import pytest
 from magicpak import MagicpakError, Options, elf, pack
 from magicpak.elf import MalformedExecutable
 from magicpak.errors import IoError
-from support.elves import EM_AARCH64, Made
+from support.elves import EM_AARCH64, Made, dlopen_note
+from support.programs import Compile
 
 PROGRAM = Path(shutil.which("ls") or "/bin/ls").resolve()
 COPIES = 2000
@@ -72,7 +72,7 @@ def test_a_name_that_is_not_utf8_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("cc", "readelf")
-def test_agrees_with_readelf(compile_c: Callable[..., Path]) -> None:
+def test_agrees_with_readelf(compile_c: Compile) -> None:
     path = compile_c(
         "lib.so", "int f(void) { return 1; }", "-shared", "-fPIC", "-Wl,-soname,libown.so.2",
         "-Wl,-rpath,$ORIGIN/x:/y", "-Wl,--enable-new-dtags", "-Wl,--no-as-needed", "-lm",
@@ -86,7 +86,7 @@ def test_agrees_with_readelf(compile_c: Callable[..., Path]) -> None:
 
 
 @pytest.mark.needs("cc")
-def test_static_and_static_pie_programs_need_no_loader(compile_c: Callable[..., Path]) -> None:
+def test_static_and_static_pie_programs_need_no_loader(compile_c: Compile) -> None:
     static = elf.read(str(compile_c("static", "int main(void) { return 0; }", "-static")))
     pie = elf.read(str(compile_c("pie", "int main(void) { return 0; }", "-static-pie")))
     for found in (static, pie):
@@ -249,11 +249,10 @@ def test_versions_that_lead_in_circles_are_refused_soon(tmp_path: Path) -> None:
 @pytest.mark.needs("cc", "objcopy")
 @pytest.mark.parametrize("flags", ["noload,readonly", "alloc,readonly,data"])
 def test_dlopen_notes_are_read_in_a_section_that_no_segment_maps(
-    tmp_path: Path, compile_c: Callable[..., Path], flags: str
+    tmp_path: Path, compile_c: Compile, flags: str
 ) -> None:
-    text = b'[{"soname":["liba.so.1","liba.so.2"],"feature":"a","priority":"required"}]\0'
-    note = struct.pack("<III", 4, len(text), 0x407C0C0A) + b"FDO\0" + text
-    (tmp_path / "note").write_bytes(note)
+    text = '[{"soname":["liba.so.1","liba.so.2"],"feature":"a","priority":"required"}]'
+    (tmp_path / "note").write_bytes(dlopen_note(text))
     path = compile_c("program", "int main(void) { return 0; }")
     subprocess.run(
         ["objcopy", "--add-section", f".note.dlopen={tmp_path}/note", "--set-section-flags",

@@ -13,20 +13,8 @@ from magicpak import MagicpakError, Options, pack
 from magicpak.host import Host, globbing
 from magicpak.plan import BundlePath, Directory, File, Link, Origin, Placed, Why, patterns
 from support.command import facts, paths
-
-GLOB = Origin(Why.INCLUDED, "*")
-
-
-def write(path: Path, content: str = "content") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content)
-    return path
-
-
-def symlink(path: Path, text: str | Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.symlink_to(text)
-    return path
+from support.packing import below, bundled, symlink, write
+from support.plans import GLOB
 
 
 def collected(path: str | Path, place: str | None = None, **how: bool) -> dict[str, Placed]:
@@ -38,20 +26,6 @@ def collected(path: str | Path, place: str | None = None, **how: bool) -> dict[s
 
 def inner(tmp_path: Path, found: dict[str, Placed]) -> set[str]:
     return {path.removeprefix(str(tmp_path)) for path in found}
-
-
-def bundled(tmp_path: Path, *include: str | Path, **options: object) -> Path:
-    """Bundle what patterns match, beside a program; return OUTPUT."""
-    out = tmp_path / "out"
-    patterns_ = tuple(str(pattern) for pattern in include)
-    pack(Options(("/bin/true",), str(out), include=patterns_, **options))  # type: ignore[arg-type]
-    return out
-
-
-def below(out: Path, tmp_path: Path) -> set[str]:
-    """List what is bundled of the test's own directory."""
-    prefix = f"{tmp_path}/"
-    return {path.removeprefix(prefix) for path in paths(out) if path.startswith(prefix)}
 
 
 # Where things go

@@ -1,17 +1,14 @@
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import shutil
-import socket
 import stat
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import pytest
 
@@ -19,120 +16,31 @@ from magicpak import errors, jail
 from magicpak.jail import enter, furnish, missing, plant
 from magicpak.system.tools import ToolNotFound
 from support.elves import EM_AARCH64, ET_EXEC, Made
+from support.jails import NAME, Bundle, Run, message
+from support.machine import free_port, named
 from support.privileges import (
     NOBODY,
-    PRIVILEGES,
     docker_build,
     forked,
     full,
     nobody,
 )
+from support.programs import Compile
 
 pytestmark = pytest.mark.needs("root", "busybox", "cc")
-
-Run = Callable[..., tuple[str, ...]]
-
-
-class Bundle:
-    """A bundle in a staging directory, in a directory that its owner alone may write to."""
-
-    def __init__(self, top: Path) -> None:
-        self.top = top
-        self.tree = top / "tree"
-        self.tree.mkdir()
-
-    def add(self, source: Path | str, path: str, libraries: bool = True) -> str:
-        target = self.tree / path[1:]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, target)
-        if libraries:
-            self.add_libraries(source)
-        return path
-
-    def add_libraries(self, source: Path | str) -> None:
-        loader = "/lib64/ld-linux-x86-64.so.2"
-        run = subprocess.run(
-            [loader, "--list", source], capture_output=True, text=True, check=False
-        )
-        for word in run.stdout.split() if run.returncode == 0 else ():
-            if word.startswith("/") and not (self.tree / word[1:]).exists():
-                self.add(word, word, libraries=False)
-
-    def write(self, path: str, text: str, mode: int = 0o644) -> str:
-        target = self.tree / path[1:]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
-        target.chmod(mode)
-        return path
-
-    def snapshot(self) -> dict[str, tuple[int, bytes]]:
-        files = (path for path in sorted(self.tree.rglob("*")) if not path.is_symlink())
-        return {
-            str(path): (path.stat().st_mode, path.read_bytes() if path.is_file() else b"")
-            for path in files
-        }
-
-
-@pytest.fixture
-def bundle() -> Iterator[Bundle]:
-    # Not below pytest's own directory, which only root may enter.
-    top = Path(tempfile.mkdtemp(prefix="magicpak-test-"))
-    try:
-        yield Bundle(top)
-        assert [path.name for path in top.iterdir()] == ["tree"]
-        assert not plant.mount_points(str(top))
-    finally:
-        shutil.rmtree(top)
-
-
-@pytest.fixture
-def program(compile_c: Callable[..., Path]) -> Callable[..., Path]:
-    """Compile a static program from the body of main()."""
-
-    def make(name: str, body: str, *flags: str) -> Path:
-        headers = ("signal", "stdio", "stdlib", "unistd", "sys/prctl")
-        source = "#define _GNU_SOURCE\n" + "".join(f"#include <{name}.h>\n" for name in headers)
-        source += f"int main(int argc, char **argv) {{ (void) argc; (void) argv; {body} }}\n"
-        return compile_c(name, source, *(flags or ("-static",)))
-
-    return make
-
-
-@pytest.fixture(params=PRIVILEGES)
-def run(request: pytest.FixtureRequest, bundle: Bundle) -> Run:
-    """Check the bundle with each kind of privileges."""
-
-    def check(*executables: str, **options: Any) -> tuple[str, ...]:
-        if request.param is nobody:
-            for path in (bundle.top, *bundle.top.rglob("*")):
-                os.lchown(path, NOBODY, NOBODY)
-        tree = str(bundle.tree)
-        result = forked(request.param, lambda: jail.check(tree, executables, **options))
-        assert isinstance(result, tuple)
-        return result
-
-    return check
-
-
-def message(run: Run, *executables: str, **options: Any) -> str:
-    with pytest.raises(errors.MagicpakError) as failure:
-        run(*executables, **options)
-    assert "\n" not in str(failure.value)
-    return str(failure.value)
-
 
 # What passes
 
 
 def test_dynamically_linked_program_is_run_by_its_absolute_path(
-    run: Run, bundle: Bundle, program: Callable[..., Path]
+    run: Run, bundle: Bundle, program: Compile
 ) -> None:
     body = 'puts(argv[0]); return access("/proc/self/exe", F_OK);'
     path = bundle.add(program("app", body, "-g0"), "/opt/my app's/app")
     assert run(path, stdout=path) == ()
 
 
-def test_every_executable_is_tested(run: Run, bundle: Bundle, program: Callable[..., Path]) -> None:
+def test_every_executable_is_tested(run: Run, bundle: Bundle, program: Compile) -> None:
     good = bundle.add(program("good", "return 0;"), "/good")
     bad = bundle.add(program("bad", "return 3;"), "/bad")
     text = message(run, good, bad)
@@ -160,7 +68,7 @@ def test_stdin_is_at_its_end_when_none_is_given(run: Run, bundle: Bundle) -> Non
 
 @pytest.mark.parametrize("large", [10_000_000])
 def test_output_of_10_mb_is_drained(
-    run: Run, bundle: Bundle, program: Callable[..., Path], large: int
+    run: Run, bundle: Bundle, program: Compile, large: int
 ) -> None:
     body = f'for (int i = 0; i < {large // 10}; i++) puts("123456789"); return 0;'
     path = bundle.add(program("talk", body), "/talk")
@@ -168,7 +76,7 @@ def test_output_of_10_mb_is_drained(
 
 
 def test_program_with_threads_and_children_passes(
-    run: Run, bundle: Bundle, compile_c: Callable[..., Path]
+    run: Run, bundle: Bundle, compile_c: Compile
 ) -> None:
     source = """
         #include <pthread.h>
@@ -187,14 +95,14 @@ def test_program_with_threads_and_children_passes(
 
 
 @pytest.mark.needs("upx")
-def test_upx_packed_program_runs(run: Run, bundle: Bundle, program: Callable[..., Path]) -> None:
+def test_upx_packed_program_runs(run: Run, bundle: Bundle, program: Compile) -> None:
     path = bundle.add(program("app", 'puts("hello"); return 0;'), "/app")
     subprocess.run(["upx", "-qq", "-1", bundle.tree / "app"], check=True, capture_output=True)
     run(path, stdout="hello")
 
 
 def test_server_in_the_background_ends_with_the_command(
-    run: Run, bundle: Bundle, program: Callable[..., Path]
+    run: Run, bundle: Bundle, program: Compile
 ) -> None:
     # Its own session, and it keeps stdout open.
     path = bundle.add(program("server", "setsid(); sleep(1000); return 0;"), "/server")
@@ -204,7 +112,7 @@ def test_server_in_the_background_ends_with_the_command(
 
 
 def test_daemon_that_changes_its_user_is_killed(
-    bundle: Bundle, program: Callable[..., Path]
+    bundle: Bundle, program: Compile
 ) -> None:
     # Without CAP_SYS_PTRACE not even root sees such a process' root directory.
     body = f"""if (fork()) return 0;
@@ -213,20 +121,6 @@ def test_daemon_that_changes_its_user_is_killed(
     path = bundle.add(program("daemon", body), "/daemon")
     forked(docker_build, lambda: jail.check(str(bundle.tree), [path], command="daemon; sleep 0.1"))
     assert not named(f"{NAME}-d")
-
-
-NAME = f"mpk{os.getpid()}"
-"""How processes are called here, unlike those of tests that run beside these."""
-
-
-def named(name: str) -> list[int]:
-    """Return the running processes of a name."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if (path / "comm").read_text().strip() == name:
-                found.append(int(path.name))
-    return found
 
 
 # What a container has
@@ -263,7 +157,7 @@ def test_proc_is_of_the_jail_where_mounts_are_permitted(
 
 
 def test_environment_is_clean(
-    run: Run, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, program: Callable[..., Path]
+    run: Run, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, program: Compile
 ) -> None:
     monkeypatch.setenv("LD_LIBRARY_PATH", "/leak")
     monkeypatch.setenv("SECRET", "leak")
@@ -299,7 +193,7 @@ def test_file_modes_and_links_are_those_of_the_bundle(run: Run, bundle: Bundle) 
     "name", ["ls", "test", "[", "clang-format", "echo", "env", "kill", "xargs", "ts", "[["]
 )
 def test_name_finds_the_bundled_program_before_an_applet(
-    run: Run, bundle: Bundle, program: Callable[..., Path], name: str
+    run: Run, bundle: Bundle, program: Compile, name: str
 ) -> None:
     path = bundle.add(program("mine", 'puts("mine"); return 0;'), f"/usr/bin/{name}")
     run(path, command=f"{name} x", stdout="mine")
@@ -307,7 +201,7 @@ def test_name_finds_the_bundled_program_before_an_applet(
 
 @pytest.mark.parametrize("directory", ["/usr/bin", "/bin", "/opt/some where"])
 def test_children_of_the_command_find_the_bundled_program_too(
-    run: Run, bundle: Bundle, program: Callable[..., Path], directory: str
+    run: Run, bundle: Bundle, program: Compile, directory: str
 ) -> None:
     path = bundle.add(program("mine", 'puts("mine"); return 0;'), f"{directory}/ls")
     command = (
@@ -318,7 +212,7 @@ def test_children_of_the_command_find_the_bundled_program_too(
 
 
 def test_program_outside_path_is_found_by_name(
-    run: Run, bundle: Bundle, program: Callable[..., Path]
+    run: Run, bundle: Bundle, program: Compile
 ) -> None:
     hello = program("hello", 'puts("hello"); return 0;')
     run(bundle.add(hello, "/opt/a:b/hello"), command="hello", stdout="hello")
@@ -488,7 +382,7 @@ def test_nothing_is_mounted_for_others(bundle: Bundle) -> None:
     assert Path("/proc/self/mounts").read_text() == before
 
 
-def test_interrupted_test_leaves_nothing(bundle: Bundle, program: Callable[..., Path]) -> None:
+def test_interrupted_test_leaves_nothing(bundle: Bundle, program: Compile) -> None:
     body = f'prctl(PR_SET_NAME, "{NAME}-e"); setsid(); sleep(1000); return 0;'
     path = bundle.add(program("endless", body), "/endless")
 
@@ -508,7 +402,7 @@ def test_interrupted_test_leaves_nothing(bundle: Bundle, program: Callable[..., 
 @pytest.mark.needs("mounts", "userns")
 @pytest.mark.parametrize("become", [full, nobody])
 def test_killed_magicpak_leaves_no_process(
-    bundle: Bundle, program: Callable[..., Path], become: Callable[[], None]
+    bundle: Bundle, program: Compile, become: Callable[[], None]
 ) -> None:
     body = f'prctl(PR_SET_NAME, "{NAME}-o"); if (!fork()) setsid(); sleep(1000); return 0;'
     path = bundle.add(program("endless", body), "/endless")
@@ -535,7 +429,7 @@ def test_killed_magicpak_leaves_no_process(
 
 
 def test_program_killed_by_a_signal_is_described(
-    run: Run, bundle: Bundle, program: Callable[..., Path]
+    run: Run, bundle: Bundle, program: Compile
 ) -> None:
     path = bundle.add(program("app", 'fputs("why\\n", stderr); abort();'), "/bin/app")
     expected = "returned non-zero exit code: signal: 6 (SIGABRT); stderr: why"
@@ -545,7 +439,7 @@ def test_program_killed_by_a_signal_is_described(
 
 
 def test_program_that_never_ends_is_killed_with_all_its_descendants(
-    run: Run, bundle: Bundle, program: Callable[..., Path]
+    run: Run, bundle: Bundle, program: Compile
 ) -> None:
     body = f'prctl(PR_SET_NAME, "{NAME}-e"); if (!fork()) setsid(); sleep(1000); return 0;'
     path = bundle.add(program("endless", body), "/endless")
@@ -580,7 +474,7 @@ def test_end_of_both_outputs_is_shown(run: Run, bundle: Bundle) -> None:
 
 @pytest.mark.needs("strace")
 def test_missing_library_is_named_with_the_include_that_brings_it(
-    run: Run, bundle: Bundle, program: Callable[..., Path]
+    run: Run, bundle: Bundle, program: Compile
 ) -> None:
     path = bundle.add(program("app", "return 0;", "-g0"), "/app")
     (library,) = bundle.tree.rglob("libc.so.6")
@@ -599,7 +493,7 @@ def test_missing_data_file_and_program_are_named(run: Run, bundle: Bundle) -> No
 
 
 def test_missing_interpreter_is_the_reason(
-    run: Run, bundle: Bundle, program: Callable[..., Path]
+    run: Run, bundle: Bundle, program: Compile
 ) -> None:
     path = bundle.add(program("app", "return 0;", "-g0"), "/app", libraries=False)
     loader = "/lib64/ld-linux-x86-64.so.2"
@@ -722,9 +616,7 @@ def test_directories_of_the_system_are_not_suggested_whole(tmp_path: Path) -> No
 
 @pytest.mark.needs("redis-server", "redis-cli")
 def test_redis_answers_in_its_jail(run: Run, bundle: Bundle) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = bundle.add("/usr/bin/redis-server", "/usr/bin/redis-server")
     bundle.add("/usr/bin/redis-cli", "/usr/bin/redis-cli")
     command = f"""redis-server --port {port} --save '' > /dev/null &

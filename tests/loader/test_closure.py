@@ -20,15 +20,10 @@ from magicpak.loader.errors import LookupFailed, LookupRefused
 from magicpak.loader.identify import Identified
 from magicpak.loader.library import Closure
 from magicpak.loader.search import Environment, Flavour, How, Loader
-from support.elves import EM_386, Made
+from support.elves import EM_386, Made, dlopen_note
+from support.loader import INTERPRETER, here
 
-INTERPRETER = "/lib64/ld-linux-x86-64.so.2"
 NODEFLIB, PIE = 0x800, 0x8000000
-here = pytest.mark.skipif(
-    not os.path.exists(INTERPRETER), reason="needs the glibc loader of x86_64"
-)
-
-
 @pytest.fixture
 def loaders(tmp_path: Path) -> Iterator[Identified]:
     """The loaders of this machine."""
@@ -303,14 +298,6 @@ def test_a_dlopen_note_brings_what_it_requires_and_recommends(
     found = closure(host.read("/exe"), "/exe", GLIBC, host, Environment())
     assert names(found) == (["libd.so", "libe.so"] if bundled else [])
     assert all(each.optional for each in found.libraries)
-
-
-def dlopen_note(text: str) -> bytes:
-    data = text.encode() + b"\0"
-    sizes = [4, len(data), 0x407C0C0A]
-    return b"".join(n.to_bytes(4, "little") for n in sizes) + b"FDO\0" + data.ljust(
-        (len(data) + 3) // 4 * 4, b"\0"
-    )
 
 
 def test_what_is_worth_telling_is_told_once_and_by_value(

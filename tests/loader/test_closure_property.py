@@ -25,16 +25,14 @@ from magicpak.loader.identify import Identified
 from magicpak.loader.library import Closure
 from magicpak.loader.search import Environment, Loader
 from support.elves import EM_386, EM_AARCH64, Made
+from support.loader import INTERPRETER, here
 
-INTERPRETER = "/lib64/ld-linux-x86-64.so.2"
 CASES = int(os.environ.get("MAGICPAK_TESTS_CASES", "2000"))
 DIRECTORIES = ("one", "two", "three", "three/lower")
 SUBDIRECTORIES = ("glibc-hwcaps/x86-64-v2", "glibc-hwcaps/x86-64-v3", "tls", "x86_64", "tls/x86_64")
 NAMES = ("liba.so", "libb.so", "libq.so", "libd.so", "libe.so")
 
-pytestmark = pytest.mark.skipif(
-    not os.path.exists(INTERPRETER), reason="needs the glibc loader of x86_64"
-)
+pytestmark = here
 
 
 @dataclass

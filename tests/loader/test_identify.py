@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,14 +23,10 @@ from magicpak.loader.identify import (
 )
 from magicpak.loader.search import Flavour
 from support.elves import EM_AARCH64, Made
+from support.loader import INTERPRETER, here
+from support.programs import Compile
 
-INTERPRETER = "/lib64/ld-linux-x86-64.so.2"
 X86_64 = Abi(64, True, "EM_X86_64")
-here = pytest.mark.skipif(
-    not os.path.exists(INTERPRETER), reason="needs the glibc loader of x86_64"
-)
-
-
 @pytest.fixture
 def stack() -> Iterator[contextlib.ExitStack]:
     """Ends what was started."""
@@ -166,7 +161,7 @@ def test_a_sysroot_is_read_and_nothing_in_it_run(
 
 @pytest.mark.needs("cc")
 def test_what_is_named_as_the_loader_and_is_none_is_not_run(
-    tmp_path: Path, stack: contextlib.ExitStack, compile_c: Callable[..., Path]
+    tmp_path: Path, stack: contextlib.ExitStack, compile_c: Compile
 ) -> None:
     trace = tmp_path / "ran"
     source = f'#include <fcntl.h>\nint main(void) {{ return creat("{trace}", 0644) < 0; }}'

@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,74 +14,10 @@ import pytest
 from magicpak.loader import cache
 from magicpak.loader.cache import CacheEntry
 from support.elves import Made
+from support.loader import CALLS, CHROOT, SEVEN, bundled, library, mended, packed, start
+from support.programs import Compile
 
 needs_root = pytest.mark.needs("cc", "root")
-Compile = Callable[..., Path]
-SEVEN = "int f(void) { return 7; }"
-CALLS = "int f(void); int main(void) { return f(); }"
-CHROOT = "/usr/sbin/chroot"
-
-
-def magicpak(
-    *arguments: str | Path, prefix: tuple[str, ...] = (), **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run the command with no more than PATH in its environment."""
-    return subprocess.run(
-        [*prefix, sys.executable, "-m", "magicpak", *arguments],
-        env={"PATH": os.environ["PATH"], **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def bundled(
-    out: Path, *arguments: str | Path, prefix: tuple[str, ...] = (), **variables: str
-) -> str:
-    """Make a bundle, which has to succeed, and return what was logged."""
-    run = magicpak(*arguments, out, prefix=prefix, **variables)
-    assert run.returncode == 0, run.stderr
-    return run.stderr
-
-
-def start(
-    out: Path, program: str | Path, *arguments: str, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Start a program of the bundle in a chroot, with an empty environment."""
-    settings = [f"{name}={value}" for name, value in variables.items()]
-    return subprocess.run(
-        ["env", "-i", *settings, CHROOT, out, program, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def mended(out: Path) -> dict[str, str]:
-    """Read the cache that was made; ldconfig has to read the same in it."""
-    file = out / "etc" / "ld.so.cache"
-    entries = cache.parse(file.read_bytes(), little_endian=True)
-    told = subprocess.run(
-        ["/sbin/ldconfig", "-p", "-C", file], capture_output=True, text=True, check=True
-    ).stdout
-    assert re.findall(r"^\t(\S+) \(.*=> (.*)$", told, re.MULTILINE) == [
-        (entry.name, entry.path) for entry in entries
-    ]
-    listed = (out / "etc" / "ld.so.conf").read_text().split()
-    assert {os.path.dirname(e.path).partition("/glibc-hwcaps")[0] for e in entries} == set(listed)
-    return {entry.name: entry.path for entry in entries}
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    """Where the bundle goes."""
-    return tmp_path / "out"
-
-
-def library(compile_c: Compile, name: str, *flags: str, source: str = SEVEN) -> Path:
-    return compile_c(name, source, "-shared", "-fPIC", f"-Wl,-soname,{Path(name).name}", *flags)
-
-
 @needs_root
 @pytest.mark.parametrize("program", ["ls", "clang-format"])
 def test_what_needs_no_cache_gets_none(out: Path, program: str) -> None:
@@ -246,7 +181,7 @@ def test_what_a_library_does_when_it_is_loaded_does_not_matter(
         source=f"#include <unistd.h>\n#include <stdlib.h>\n{code}\n{SEVEN}",
     )  # fmt: skip
     program = compile_c("program", CALLS, str(found), f"-Wl,-rpath,{found.parent}")
-    run = magicpak(program, out)
+    run = packed(program, out)
     assert (run.returncode, run.stdout) == (0, ""), run
     assert (out / str(found).lstrip("/")).exists()
     assert start(out, program).returncode == 7
@@ -329,13 +264,13 @@ def test_a_program_that_would_not_start_is_an_error(tmp_path: Path, out: Path) -
     dynamic = [("needed", "libf.so"), ("runpath", "$ORIGIN/../lib")]
     Made(dynamic, "/ld.so", flags_1=0x800).write(tree / "app" / "program")
     Made().write(tree / "lib" / "libf.so")
-    run = magicpak("--sysroot", tree, "--install-to", "/x/y/", "/app/program", out)
+    run = packed("--sysroot", tree, "--install-to", "/x/y/", "/app/program", out)
     assert run.returncode == 1
     assert "error: /x/y/program would not start in the bundle: libf.so: looked in /x/y/../lib" in (
         run.stderr
     )
     assert not out.exists()
-    assert magicpak("--sysroot", tree, "/app/program", out).returncode == 0
+    assert packed("--sysroot", tree, "/app/program", out).returncode == 0
 
 
 def test_no_link_is_made_where_something_else_lies(tmp_path: Path, out: Path) -> None:
@@ -345,7 +280,7 @@ def test_no_link_is_made_where_something_else_lies(tmp_path: Path, out: Path) ->
     Made().write(tree / "lib" / "libf.so")
     Made(bits=32).write(tree / "x" / "lib" / "libf.so")
     options = ("--sysroot", tree, "--install-to", "/x/y/", "--include", "/x/lib/*")
-    run = magicpak(*options, "/app/program", out)
+    run = packed(*options, "/app/program", out)
     assert run.returncode == 1
     assert "error: /x/y/program would not start in the bundle: /x/y/../lib/libf.so" in run.stderr
 
@@ -426,7 +361,7 @@ def test_an_included_program_that_does_not_start_may_be_excluded(
     found = library(compile_c, "libf.so")
     program = compile_c("tools/program", CALLS, f"-L{tmp_path}", "-lf")
     found.unlink()
-    run = magicpak("/bin/true", "-i", program.parent, out)
+    run = packed("/bin/true", "-i", program.parent, out)
     assert f"error: {program} would not start in the bundle: libf.so: looked in" in run.stderr
     assert bundled(out, "/bin/true", "-i", program.parent, "-e", program) == ""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import resource
@@ -25,27 +24,11 @@ from magicpak.output import copying, destination, emit
 from magicpak.output.destination import DestinationInvalid, DestinationNotEmpty
 from magicpak.plan import Bundle, BundlePath, Directory, File, Link, Meta, Origin, Placed, Why
 from support.command import SLOW_DISK, Printed, done, facts, failed, listing, magicpak, paths
+from support.machine import mounted
+from support.packing import simple
+from support.privileges import NOBODY
 
 ROOT_ONLY = pytest.mark.needs("root")
-NOBODY = 65534
-
-
-def simple(output: str | Path, **options: object) -> None:
-    """Bundle a small program."""
-    pack(Options(("/bin/true",), str(output), **options))  # type: ignore[arg-type]
-
-
-@contextlib.contextmanager
-def mounted(place: Path, *how: str) -> Iterator[None]:
-    """Mount something for the time of a test."""
-    place.mkdir(exist_ok=True)
-    subprocess.run(["mount", *how, place], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", place], check=True)
-
-
 def as_nobody(*args: str, cwd: Path) -> Printed:
     """Run the command as an unprivileged user.
 

@@ -13,44 +13,11 @@ from magicpak.plan import (
     BelowFile,
     Bundle,
     BundlePath,
-    Directory,
-    Entry,
-    File,
-    Link,
-    Meta,
     Origin,
-    Placed,
     PlaceTaken,
     Why,
 )
-
-INPUT = Origin(Why.INPUT, "app")
-GLOB = Origin(Why.INCLUDED, "*")
-
-
-def file(number: int = 1, mtime: int = 0) -> File:
-    return File(f"/host/{number}", (1, number), 10, Meta(0o644, mtime=mtime))
-
-
-def link(text: str, mtime: int = 0) -> Link:
-    return Link(text, Meta(0o777, mtime=mtime))
-
-
-def directory(mtime: int = 0, dated: bool = False) -> Directory:
-    return Directory(Meta(0o755, mtime=mtime), dated)
-
-
-def placed(path: str, entry: Entry, origin: Origin = INPUT) -> Placed:
-    return Placed(BundlePath(path), entry, origin)
-
-
-def plan(**entries: Entry) -> Bundle:
-    """Plan entries by path, written with ``__`` for ``/``."""
-    return Bundle().add(placed(path.replace("__", "/"), entry) for path, entry in entries.items())
-
-
-def listed(bundle: Bundle) -> list[str]:
-    return [str(path) for path, _ in bundle]
+from support.plans import GLOB, INPUT, directory, file, link, listed, placed, plan
 
 
 @pytest.mark.parametrize(("given_path", "path"), [

@@ -10,32 +10,18 @@ import pytest
 
 from magicpak.plan import (
     Bundle,
-    BundlePath,
     Directory,
     Entry,
-    File,
-    Link,
     Meta,
-    Origin,
-    Placed,
-    Why,
 )
 from magicpak.plan.merged_usr import merge
 from support.command import done, magicpak
-
-
-def file(number: int) -> File:
-    return File(f"/host/{number}", (1, number), 10, Meta(0o644))
-
-
-def link(text: str) -> Link:
-    return Link(text, Meta(0o777))
+from support.plans import file, link, placed
 
 
 def merged(entries: dict[str, Entry]) -> dict[str, Entry]:
     """Plan entries by path, merge, and return the entries by path."""
-    origin = Origin(Why.INPUT, "app")
-    bundle = Bundle().add(Placed(BundlePath(path), each, origin) for path, each in entries.items())
+    bundle = Bundle().add(placed(path, each) for path, each in entries.items())
     return {str(path): item.entry for path, item in merge(bundle).settled()}
 
 

@@ -1,10 +1,12 @@
+"""upx packs a copy, and its failures are told in its words."""
+
 from __future__ import annotations
 
 import logging
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from magicpak.errors import IoError
 from magicpak.stages.compress import CompressionFailed, upx
 from magicpak.system.process import Completed
 from magicpak.system.tools import ToolNotFound
+from support.machine import mounted
+from support.programs import Compile
 
 pytestmark = pytest.mark.needs("upx", "cc")
 
@@ -27,7 +31,7 @@ def scratch(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def hello(compile_c: Callable[..., Path]) -> Path:
+def hello(compile_c: Compile) -> Path:
     return compile_c("hello", HELLO, "-static")
 
 
@@ -39,7 +43,7 @@ def test_packed_copy_is_smaller_and_does_the_same(hello: Path, scratch: str) -> 
 
 
 def test_programs_of_one_name_are_packed_apart(
-    hello: Path, scratch: str, compile_c: Callable[..., Path]
+    hello: Path, scratch: str, compile_c: Compile
 ) -> None:
     other = compile_c("other/hello", HELLO.replace("hello", "other"), "-static")
     packed = [upx(str(program), ["-1"], scratch=scratch) for program in (hello, other)]
@@ -49,12 +53,10 @@ def test_programs_of_one_name_are_packed_apart(
 
 @pytest.mark.needs("root")
 def test_a_full_temporary_directory_is_named(hello: Path, scratch: str) -> None:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", scratch], check=True)
-    try:
-        with pytest.raises(IoError, match=rf"No space left on device .*: {scratch}/.*/hello$"):
-            upx(str(hello), [], scratch=scratch)
-    finally:
-        subprocess.run(["umount", scratch], check=True)
+    full = mounted(Path(scratch), "-t", "tmpfs", "-o", "size=64k", "none")
+    error = rf"No space left on device .*: {scratch}/.*/hello$"
+    with full, pytest.raises(IoError, match=error):
+        upx(str(hello), [], scratch=scratch)
 
 
 def test_original_is_never_touched(hello: Path, scratch: str) -> None:

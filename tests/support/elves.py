@@ -108,3 +108,10 @@ class Made:
         path.write_bytes(bytes(self))
         path.chmod(0o755)
         return path
+
+
+def dlopen_note(text: str) -> bytes:
+    """Make the ELF note that tells, in JSON, what a program loads later."""
+    data = text.encode() + b"\0"
+    sizes = struct.pack("<III", 4, len(data), 0x407C0C0A)
+    return sizes + b"FDO\0" + data.ljust((len(data) + 3) // 4 * 4, b"\0")

@@ -21,7 +21,7 @@ CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_SYS_CHROOT = 19, 21, 18
 
 
 def full() -> None:
-    pass
+    """Keep all that root may do."""
 
 
 def drop(*capabilities: int) -> None:
@@ -37,10 +37,12 @@ def drop(*capabilities: int) -> None:
 
 
 def docker_build() -> None:
+    """Give up what a process of a default ``docker build`` lacks."""
     drop(CAP_SYS_ADMIN, CAP_SYS_PTRACE)
 
 
 def nobody() -> None:
+    """Become the user nobody, in that user's group alone."""
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)

@@ -27,75 +27,9 @@ from magicpak.trace import Touched, session
 from magicpak.trace.endpoint import Endpoint
 from magicpak.trace.strace_log import Access, Kind
 from magicpak.trace.touched import sift
-
-PYTHON = "/usr/bin/python3"
-needs_strace = pytest.mark.needs("strace")
-needs_cc = pytest.mark.needs("strace", "cc")
-Touch = Callable[..., tuple[Touched, ...]]
-Compile = Callable[[str], str]
-
-
-@pytest.fixture
-def touch(tmp_path: Path) -> Touch:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir(0o700)
-
-    def run(executable: str, *arguments: str, **options: object) -> tuple[Touched, ...]:
-        return trace.run(executable, arguments, scratch=str(scratch), **options)  # type: ignore[arg-type]
-
-    return run
-
-
-@pytest.fixture
-def compiled(tmp_path: Path) -> Compile:
-    def compile_c(source: str) -> str:
-        (tmp_path / "main.c").write_text(source)
-        program = tmp_path / "program"
-        subprocess.run(
-            ["cc", "-w", "-pthread", "-o", program, tmp_path / "main.c"],
-            check=True,
-            stdin=subprocess.DEVNULL,
-        )
-        return str(program)
-
-    return compile_c
-
-
-def files(touched: tuple[Touched, ...]) -> set[str]:
-    return {one.path for one in touched if not one.directory}
-
-
-def directories(touched: tuple[Touched, ...]) -> set[str]:
-    return {one.path for one in touched if one.directory}
-
-
-def running(marker: str) -> list[str]:
-    """Return the processes that have a text on their command line, zombies aside."""
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdecimal() and int(name) != os.getpid():
-            try:
-                line = Path(f"/proc/{name}/cmdline").read_bytes()
-            except OSError:
-                continue
-            if marker.encode() in line:
-                found.append(name)
-    return found
-
-
-HEAD = """
-#define _GNU_SOURCE
-#include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-"""
+from support.machine import free_port, running
+from support.programs import script
+from support.traces import HEAD, PYTHON, Compiled, Touch, directories, files, needs_cc, needs_strace
 
 
 @needs_strace
@@ -122,7 +56,7 @@ def test_a_traced_python_brings_sources_and_their_compiled_form(touch: Touch) ->
 
 @needs_cc
 def test_relative_paths_and_descriptors_are_followed(
-    touch: Touch, compiled: Compile, tmp_path: Path
+    touch: Touch, compiled: Compiled, tmp_path: Path
 ) -> None:
     base = tmp_path / "base"
     (base / "sub").mkdir(parents=True)
@@ -149,7 +83,9 @@ int main(int c, char **v) {
 
 
 @needs_cc
-def test_children_and_threads_are_followed(touch: Touch, compiled: Compile, tmp_path: Path) -> None:
+def test_children_and_threads_are_followed(
+    touch: Touch, compiled: Compiled, tmp_path: Path
+) -> None:
     for name in ("thread", "child", "grandchild", "vforked"):
         (tmp_path / name).write_text(name)
     program = compiled(
@@ -178,7 +114,7 @@ int main(int c, char **v) {
 
 @needs_strace
 @pytest.mark.needs("cc")
-def test_what_a_thread_executes_is_found(touch: Touch, compiled: Compile, tmp_path: Path) -> None:
+def test_what_a_thread_executes_is_found(touch: Touch, compiled: Compiled, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("x")
     program = compiled(
         HEAD + "static void *run(void *p) { chdir(p); execl("
@@ -192,7 +128,7 @@ def test_what_a_thread_executes_is_found(touch: Touch, compiled: Compile, tmp_pa
 @needs_strace
 @pytest.mark.needs("cc")
 def test_a_program_that_would_open_files_by_io_uring_opens_them_by_calls(
-    touch: Touch, compiled: Compile, tmp_path: Path
+    touch: Touch, compiled: Compiled, tmp_path: Path
 ) -> None:
     (tmp_path / "data").write_text("x")
     program = compiled(
@@ -215,7 +151,7 @@ def test_a_script_brings_its_interpreter(touch: Touch, tmp_path: Path) -> None:
 
 @needs_cc
 def test_what_the_run_makes_is_left_out_and_what_was_there_is_not(
-    touch: Touch, compiled: Compile, tmp_path: Path
+    touch: Touch, compiled: Compiled, tmp_path: Path
 ) -> None:
     work = tmp_path / "work"
     work.mkdir()
@@ -255,7 +191,7 @@ int main(int c, char **v) {
 @needs_cc
 @pytest.mark.parametrize("flags", ["O_RDWR | O_CREAT", "O_RDWR | O_CREAT | O_APPEND"])
 def test_a_database_that_was_there_is_used_although_the_run_writes_to_it(
-    touch: Touch, compiled: Compile, tmp_path: Path, flags: str
+    touch: Touch, compiled: Compiled, tmp_path: Path, flags: str
 ) -> None:
     (tmp_path / "data").mkdir()
     database = tmp_path / "data" / "base"
@@ -520,11 +456,6 @@ assert client.recv(9) == b"done"
 """
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 @needs_strace
 @pytest.mark.parametrize("where", ["port", ":port", "127.0.0.1:port", "socket"])
 @pytest.mark.parametrize("daemon", ["", "daemon"])
@@ -582,7 +513,7 @@ def test_nginx_is_exercised(touch: Touch, tmp_path: Path, daemon: str) -> None:
 
 @needs_strace
 @pytest.mark.needs("cc")
-def test_a_busy_program_runs_at_near_native_speed(touch: Touch, compiled: Compile) -> None:
+def test_a_busy_program_runs_at_near_native_speed(touch: Touch, compiled: Compiled) -> None:
     """A million reads take at most 1.3 times as long; on a busy machine, in one of three tries."""
     help_text = subprocess.run(["strace", "--help"], capture_output=True, check=True).stdout
     if b"--seccomp-bpf" not in help_text:
@@ -692,12 +623,6 @@ def test_waiting_for_a_server_takes_none_of_its_connections(
         server.setblocking(False)
         with pytest.raises(BlockingIOError):
             server.accept()
-
-
-def script(path: Path, text: str) -> str:
-    path.write_text(f"#!/bin/sh\n{text}\n")
-    path.chmod(0o755)
-    return str(path)
 
 
 @needs_strace

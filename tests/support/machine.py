@@ -1,0 +1,51 @@
+"""Look at the machine that the tests run on, and use it: its processes, ports and mounts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def running(marker: str) -> list[str]:
+    """Return the processes that have a text on their command line, zombies aside."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdecimal() and int(name) != os.getpid():
+            try:
+                line = Path(f"/proc/{name}/cmdline").read_bytes()
+            except OSError:
+                continue
+            if marker.encode() in line:
+                found.append(name)
+    return found
+
+
+def named(name: str) -> list[int]:
+    """Return the running processes of a name."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (path / "comm").read_text().strip() == name:
+                found.append(int(path.name))
+    return found
+
+
+def free_port() -> int:
+    """Find a port that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@contextlib.contextmanager
+def mounted(place: Path, *how: str) -> Iterator[None]:
+    """Mount something for the time of a test."""
+    place.mkdir(exist_ok=True)
+    subprocess.run(["mount", *how, place], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
