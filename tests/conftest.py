@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import shutil
 import subprocess
@@ -89,3 +90,12 @@ def _docker_wanted(config: pytest.Config) -> bool:
 def compile_c(tmp_path: Path) -> Compile:
     """Compile C source into a file below the test's directory."""
     return lambda name, source, *flags: programs.compile_c(tmp_path / name, source, *flags)
+
+
+_naps = itertools.count(1)
+
+
+@pytest.fixture
+def nap() -> str:
+    """Return seconds to sleep, two hours, that tell the process from any other of this machine."""
+    return f"7654.{os.getpid():07}{next(_naps):03}"

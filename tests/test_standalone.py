@@ -185,14 +185,14 @@ def test_help_into_a_closed_pipe_ends_quietly(single: Path) -> None:
 @pytest.mark.needs("strace")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_and_what_it_started(
-    single: Path, tmp_path: Path, number: signal.Signals
+    single: Path, tmp_path: Path, nap: str, number: signal.Signals
 ) -> None:
-    args = ("-v", "--dynamic", "--dynamic-arg", "60.25", "/bin/sleep", "out")
+    args = ("-v", "--dynamic", "--dynamic-arg", nap, "/bin/sleep", "out")
     with subprocess.Popen(
         [single, *args], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
     ) as child:  # fmt: skip
-        while not running("/bin/sleep", "60.25"):
+        while not running("/bin/sleep", nap):
             time.sleep(0.05)
         child.send_signal(number)
         assert child.stderr is not None
@@ -200,7 +200,7 @@ def test_a_signal_ends_it_and_what_it_started(
     assert child.returncode == 128 + number
     assert printed[-1] == f"error: ended by {number.name}"
     assert list(tmp_path.iterdir()) == []
-    assert not running("/bin/sleep", "60.25")
+    assert not running("/bin/sleep", nap)
 
 
 def running(*command: str) -> bool:

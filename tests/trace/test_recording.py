@@ -359,21 +359,21 @@ def test_a_failing_program_may_be_allowed(
 
 
 @needs_strace
-def test_a_program_that_does_not_end_is_ended_after_the_timeout(touch: Touch) -> None:
+def test_a_program_that_does_not_end_is_ended_after_the_timeout(touch: Touch, nap: str) -> None:
     start = time.monotonic()
-    found = touch("/bin/sleep", "7654.1", timeout=0.5)
+    found = touch("/bin/sleep", nap, timeout=0.5)
     assert time.monotonic() - start < 4
     assert files(found)
-    assert not running("7654.1")
+    assert not running(nap)
 
 
 @needs_strace
 def test_a_program_that_ignores_sigterm_is_killed(
-    touch: Touch, monkeypatch: pytest.MonkeyPatch
+    touch: Touch, nap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "GRACE", 0.3)
-    touch("/bin/sh", "-c", "trap '' TERM; while :; do sleep 7654.2; done", timeout=0.3)
-    assert not running("7654.2")
+    touch("/bin/sh", "-c", f"trap '' TERM; while :; do sleep {nap}; done", timeout=0.3)
+    assert not running(nap)
 
 
 @needs_strace
@@ -386,12 +386,14 @@ def test_a_program_that_ends_before_the_timeout_is_not_waited_for(touch: Touch) 
 
 
 @needs_strace
-def test_a_daemon_left_behind_is_ended(touch: Touch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_daemon_left_behind_is_ended(
+    touch: Touch, nap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(session, "LINGER", 0.2)
     start = time.monotonic()
-    touch("/bin/sh", "-c", "setsid sh -c 'setsid sleep 7654.3 & sleep 7654.3' & exit 0")
+    touch("/bin/sh", "-c", f"setsid sh -c 'setsid sleep {nap} & sleep {nap}' & exit 0")
     assert time.monotonic() - start < 5
-    assert not running("7654.3")
+    assert not running(nap)
 
 
 @needs_strace
@@ -403,32 +405,33 @@ def test_children_may_finish_their_work_after_the_program(touch: Touch, tmp_path
 
 @needs_strace
 def test_the_status_of_a_program_counts_when_its_children_are_ended(
-    touch: Touch, monkeypatch: pytest.MonkeyPatch
+    touch: Touch, nap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "LINGER", 0.2)
     with pytest.raises(trace.DynamicFailed, match="exit status: 4"):
-        touch("/bin/sh", "-c", "setsid sleep 7654.4 & exit 4")
+        touch("/bin/sh", "-c", f"setsid sleep {nap} & exit 4")
 
 
 INTERRUPTED = """
 import sys
 from magicpak import trace
-trace.run("/bin/sh", ["-c", "setsid sleep 7654.5 & trap '' TERM; sleep 7654.5; sleep 7654.5"],
-    scratch=sys.argv[1])
+scratch, nap = sys.argv[1:]
+trace.run("/bin/sh", ["-c", f"setsid sleep {nap} & trap '' TERM; sleep {nap}; sleep {nap}"],
+    scratch=scratch)
 """
 
 
 @needs_strace
-def test_an_interrupt_ends_the_program_and_its_children(tmp_path: Path) -> None:
+def test_an_interrupt_ends_the_program_and_its_children(tmp_path: Path, nap: str) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, tmp_path], stderr=subprocess.PIPE
+        [sys.executable, "-c", INTERRUPTED, tmp_path, nap], stderr=subprocess.PIPE
     ) as us:
         until = time.monotonic() + 20
-        while len(running("7654.5")) < 4 and time.monotonic() < until:
+        while len(running(nap)) < 4 and time.monotonic() < until:
             time.sleep(0.05)
         us.send_signal(signal.SIGINT)
         assert b"KeyboardInterrupt" in us.communicate(timeout=20)[1]
-    assert not running("7654.5")
+    assert not running(nap)
 
 
 SERVER = """
@@ -540,17 +543,17 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 @needs_strace
-def test_a_failing_command_fails_the_run(touch: Touch) -> None:
+def test_a_failing_command_fails_the_run(touch: Touch, nap: str) -> None:
     with pytest.raises(trace.CommandFailed, match=r"'echo no >&2; exit 5': exit status: 5.*no"):
-        touch("/bin/sleep", "7654.6", command="echo no >&2; exit 5")
-    assert not running("7654.6")
+        touch("/bin/sleep", nap, command="echo no >&2; exit 5")
+    assert not running(nap)
 
 
 @needs_strace
-def test_a_command_that_does_not_end_fails_at_the_timeout(touch: Touch) -> None:
+def test_a_command_that_does_not_end_fails_at_the_timeout(touch: Touch, nap: str) -> None:
     with pytest.raises(trace.CommandFailed, match="did not end in time"):
-        touch("/bin/sleep", "7654.7", command="sleep 7654.7", timeout=0.5)
-    assert not running("7654.7")
+        touch("/bin/sleep", nap, command=f"sleep {nap}", timeout=0.5)
+    assert not running(nap)
 
 
 @needs_strace
@@ -561,12 +564,12 @@ def test_a_server_that_ends_before_it_answers_is_an_error(touch: Touch) -> None:
 
 @needs_strace
 def test_a_server_that_never_answers_is_an_error(
-    touch: Touch, monkeypatch: pytest.MonkeyPatch
+    touch: Touch, nap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "ANSWER", 0.5)
     with pytest.raises(trace.NoAnswer, match="not in time"):
-        touch("/bin/sleep", "7654.8", wait_for="/nowhere/sock", command="true")
-    assert not running("7654.8")
+        touch("/bin/sleep", nap, wait_for="/nowhere/sock", command="true")
+    assert not running(nap)
 
 
 @needs_strace
