@@ -21,7 +21,12 @@ from magicpak.jail import (
 )
 from magicpak.loader.errors import HelperFailed, LookupFailed, LookupRefused, WillNotStart
 from magicpak.output.destination import DestinationInvalid, DestinationNotEmpty
-from magicpak.plan import BelowFile, Origin, PlaceTaken, Why
+from magicpak.plan import (
+    BelowFile,
+    Origin,
+    PlaceTaken,
+    Why,
+)
 from magicpak.plan.patterns import InvalidPattern
 from magicpak.stages.compress import CompressionFailed
 from magicpak.system.process import TimedOut
@@ -66,6 +71,7 @@ EXAMPLES = {
     NotStarted: ("app", b"exec format error\n"),
     TraceRefused: ("ptrace(PTRACE_TRACEME): Operation not permitted", "seccomp"),
 }
+
 BEGINNINGS = {
     IoError: "IO error: No space left on device (os error 28): out/f",
     ToolNotFound: "Unable to locate executable 'nope': cannot find binary path; ",
@@ -124,6 +130,10 @@ def test_an_oserror_is_told_with_its_path(error: OSError, path: str | None, text
 def test_what_would_leave_the_line_is_escaped() -> None:
     assert printable("a\nb\r\t\0\x1b\x7f\x85\udc80") == "a\\nb\\r\\t\\x00\\x1b\\x7f\\x85\\x80"
     assert printable("näme [x] 'y' \\ 日本") == "näme [x] 'y' \\ 日本"
+
+
+def test_a_text_stays_on_its_line() -> None:
+    assert printable("a\nb\tc\r\x1b[31m\x9b\udcff") == "a\\nb\\tc\\r\\x1b[31m\\x9b\\xff"
 
 
 def test_output_is_joined_into_a_line() -> None:

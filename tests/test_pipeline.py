@@ -1,17 +1,17 @@
-"""The job as a whole: the order of work, where the executable goes, how each stage fails."""
+"""The job as a whole: how it fails, and the order of work."""
 
 from __future__ import annotations
 
-import os
+import errno
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from magicpak import MagicpakError, Options, elf, pack
-from magicpak.errors import Unsupported
-from magicpak.plan import PlaceTaken
-from support.command import done, failed, listing, magicpak, paths
+from magicpak import Options, pack
+from magicpak.errors import IoError, Unsupported
+from support.command import done, failed, listing, magicpak, paths, refusal
+from support.packing import simple
 from support.programs import FOO, USES_FOO, Compile, script
 
 
@@ -22,17 +22,6 @@ def lost(tmp_path: Path, compile_c: Compile) -> str:
     program = compile_c("lost", USES_FOO, f"-L{tmp_path}", "-lfoo")
     library.unlink()
     return str(program)
-
-
-def refusal(tmp_path: Path, *args: str | Path, **settings: str) -> str:
-    """Return why a run fails, after which there is no OUTPUT and nothing temporary."""
-    scratch = tmp_path / "scratch"
-    scratch.mkdir(exist_ok=True)
-    before = listing(tmp_path)
-    message = failed(magicpak(*args, "out", cwd=tmp_path, TMPDIR=str(scratch), **settings))
-    assert listing(tmp_path) == before
-    assert listing(scratch) == []
-    return message
 
 
 # How it fails: each row of the contract's table, brought about for real
@@ -141,90 +130,15 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, options: dict[str, obje
     assert listing(tmp_path) == []
 
 
-# Where the executable goes
-
-
-def bundled(tmp_path: Path, *args: str | Path, cwd: Path | None = None) -> set[str]:
-    assert done(magicpak(*args, tmp_path / "out", cwd=cwd or tmp_path)) == []
-    return paths(tmp_path / "out")
-
-
-@pytest.mark.parametrize(("install_to", "place"), [
-    ("/usr/bin/tool", "/usr/bin/tool"),
-    ("usr/bin/tool", "/usr/bin/tool"),
-    ("/opt/", "/opt/true"),
-    ("opt/", "/opt/true"),
-    ("/", "/true"),
-    ("./", "/true"),
-    ("../../opt/", "/opt/true"),
-    ("/a/../b", "/b"),
-])  # fmt: skip
-def test_install_to_is_a_path_or_with_a_slash_a_directory(
-    tmp_path: Path, install_to: str, place: str
+def test_without_a_temporary_directory_the_error_is_clear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = bundled(tmp_path, "/bin/true", "-r", install_to)
-    assert place in files
-    assert "/bin/true" not in files
+    def nowhere(*_: object, **__: object) -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
 
-
-def test_several_inputs_go_below_one_directory(tmp_path: Path) -> None:
-    files = bundled(tmp_path, "/bin/true", "/bin/false", "-r", "/opt/")
-    assert {"/opt/true", "/opt/false"} <= files
-
-
-def test_several_inputs_at_one_path_are_refused(tmp_path: Path) -> None:
-    message = refusal(tmp_path, "/bin/true", "/bin/false", "-r", "/opt/app")
-    assert "/opt/app" in message
-    assert "/bin/true" in message
-    assert "/bin/false" in message
-    (tmp_path / "false").write_bytes(Path("/bin/false").read_bytes())
-    assert "false" in refusal(tmp_path, "/bin/false", "./false", "-r", "/opt/")
-
-
-def test_an_executable_cannot_be_where_its_loader_is(tmp_path: Path) -> None:
-    interpreter = elf.read("/bin/true").interpreter
-    assert interpreter is not None
-    with pytest.raises(PlaceTaken, match="--install-to"):
-        pack(Options(("/bin/true",), str(tmp_path / "out"), install_to=interpreter))
-    parent = os.path.dirname(interpreter)
-    with pytest.raises(MagicpakError, match="give one of them another path"):
-        pack(Options(("/bin/true",), str(tmp_path / "out"), install_to=parent))
-
-
-def test_a_link_that_is_installed_elsewhere_still_starts(tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "real" / "app").write_bytes(Path("/bin/true").read_bytes())
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "app").symlink_to("../real/app")
-    for number, (source, cwd) in enumerate([
-        (str(tmp_path / "bin" / "app"), tmp_path),
-        ("bin/app", tmp_path),
-        ("app", tmp_path / "bin"),
-        ("../bin/app", tmp_path / "real"),
-    ]):  # fmt: skip
-        out = tmp_path / str(number)
-        assert done(magicpak(source, "-r", "/usr/bin/x", out, cwd=cwd)) == []
-        inside = os.readlink(out / "usr" / "bin" / "x")
-        assert inside.startswith("/")
-        assert (out / inside.lstrip("/")).read_bytes() == Path("/bin/true").read_bytes()
-
-
-@pytest.mark.needs("root", "cc")
-def test_what_is_bundled_starts_by_chroot(
-    tmp_path: Path, compile_c: Compile
-) -> None:
-    compile_c("lib/libfoo.so", FOO, "-shared", "-fPIC")
-    program = compile_c(
-        "bin/app", USES_FOO, f"-L{tmp_path}/lib", "-lfoo", "-Wl,-rpath,$ORIGIN/../lib"
-    )
-    (tmp_path / "tool").symlink_to("bin/app")
-    for number, args in enumerate([
-        [program], [program, "-r", "/x/y"], [tmp_path / "tool", "-r", "/usr/bin/"],
-    ]):  # fmt: skip
-        out = tmp_path / str(number)
-        assert done(magicpak(*args, out, cwd=tmp_path)) == []
-        place = [str(program), "/x/y", "/usr/bin/tool"][number]
-        assert subprocess.run(["chroot", out, place], check=False).returncode == 0
+    monkeypatch.setattr("tempfile.mkdtemp", nowhere)
+    with pytest.raises(IoError, match="No usable temporary directory"):
+        simple(tmp_path / "out")
 
 
 # The order of work
@@ -243,26 +157,6 @@ def test_the_stages_follow_one_another(tmp_path: Path, compile_c: Compile) -> No
     assert (out / "m").is_dir()
 
 
-@pytest.mark.needs("strace", "root", "cc")
-def test_a_traced_program_finds_its_files_by_the_links_it_followed(
-    tmp_path: Path, compile_c: Compile
-) -> None:
-    """As node does with the links of pnpm: the real path of a directory, and from there on."""
-    (tmp_path / "store" / "foo").mkdir(parents=True)
-    (tmp_path / "store" / "data").write_text("x")
-    (tmp_path / "foo").symlink_to("store/foo")
-    program = compile_c(
-        "app",
-        "#include <limits.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n"
-        f'int main(void) {{ char path[PATH_MAX]; if (!realpath("{tmp_path}/foo", path)) return 1;'
-        'strcat(path, "/../data"); if (!fopen(path, "r")) return 2;'
-        f'return fopen("{tmp_path}/foo/../data", "r") ? 0 : 3; }}',
-    )
-    out = tmp_path / "out"
-    assert done(magicpak("-d", program, out)) == []
-    assert subprocess.run(["chroot", out, program], check=False).returncode == 0
-
-
 @pytest.mark.needs("upx", "busybox", "root")
 def test_the_compressed_program_is_what_is_tested_and_written(tmp_path: Path) -> None:
     original = Path("/bin/ls").read_bytes()
@@ -272,49 +166,3 @@ def test_the_compressed_program_is_what_is_tested_and_written(tmp_path: Path) ->
     assert packed != original
     assert b"UPX!" in packed
     assert Path("/bin/ls").read_bytes() == original
-
-
-def test_a_pattern_that_matches_nothing_is_warned_of(tmp_path: Path) -> None:
-    lines = done(
-        magicpak("-i", "none*", "-i", "/etc/passwd", "-i", "", "/bin/true", "out", cwd=tmp_path)
-    )
-    assert lines == [f"warning: --include {shown} matches nothing" for shown in ("none*", "''")]
-
-
-@pytest.mark.needs("cc")
-def test_an_included_object_brings_its_libraries(
-    tmp_path: Path, compile_c: Compile
-) -> None:
-    library = compile_c("lib/libfoo.so", FOO, "-shared", "-fPIC")
-    compile_c("plugins/deep/plugin.so", USES_FOO, "-shared", "-fPIC", f"-L{tmp_path}/lib",
-              "-lfoo", f"-Wl,-rpath,{tmp_path}/lib")  # fmt: skip
-    files = bundled(tmp_path, "/bin/true", "-i", tmp_path / "plugins")
-    assert str(library) in files
-
-
-@pytest.mark.needs("cc", "root")
-@pytest.mark.parametrize("pattern", ["app/bin/*", "app/bin", "link", "../*/app/bin/prog"])
-def test_a_relative_pattern_finds_libraries_beside_the_program(
-    tmp_path: Path, compile_c: Compile, pattern: str
-) -> None:
-    library = compile_c("app/lib/libfoo.so", FOO, "-shared", "-fPIC")
-    compile_c("app/bin/prog", USES_FOO, f"-L{tmp_path}/app/lib", "-lfoo",
-              "-Wl,-rpath,$ORIGIN/../lib")  # fmt: skip
-    (tmp_path / "link").symlink_to("app/bin/prog")
-    done(magicpak("-i", pattern, "/bin/true", "out", cwd=tmp_path))
-    assert str(library) in paths(tmp_path / "out")
-    prog = next(path for path in (tmp_path / "out").rglob("prog"))
-    subprocess.run(["chroot", tmp_path / "out", f"/{prog.relative_to(tmp_path / 'out')}"],
-                   check=True)  # fmt: skip
-
-
-@pytest.mark.needs("cc")
-def test_a_static_program_is_bundled_alone(
-    tmp_path: Path, compile_c: Compile
-) -> None:
-    compile_c("app", "int main(void) { return 0; }", "-static")
-    lines = done(magicpak("app", "out", cwd=tmp_path, CC="no-such-cc"))
-    assert lines == [
-        "warning: app is statically linked or packed: nothing is bundled with it"
-    ]
-    assert paths(tmp_path / "out") == {"/app"}

@@ -1,17 +1,16 @@
-"""From the host's files to entries: links and their chains, directories, patterns, metadata."""
+"""From the host's files to entries: places, links and their chains, directories, metadata."""
 
 from __future__ import annotations
 
 import os
-import stat
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from magicpak import MagicpakError, Options, pack
-from magicpak.host import Host, globbing
-from magicpak.plan import BundlePath, Directory, File, Link, Origin, Placed, Why, patterns
+from magicpak import Options, pack
+from magicpak.host import Host
+from magicpak.plan import BundlePath, Directory, File, Link, Origin, Placed, Why
 from support.command import facts, paths
 from support.packing import below, bundled, symlink, write
 from support.plans import GLOB
@@ -264,133 +263,10 @@ def test_the_working_directory_can_be_included(
     assert "/conf/f" in paths(tmp_path / "out")
 
 
-# Globs
-
-
-@pytest.fixture
-def globbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("a.c", "b.c", ".c.c", "d/e.c", "d/.f/g.c", "d/sp ace", "d/new\nline", "[x]"):
-        write(tmp_path / name)
-    (tmp_path / os.fsdecode(b"d/non\xff")).write_text("")
-    symlink(tmp_path / "d" / "back", "..")
-    symlink(tmp_path / "dangling.c", "gone")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.mark.parametrize(("pattern", "expected"), [
-    ("*.c", [".c.c", "a.c", "b.c", "dangling.c"]),
-    ("?.c", ["a.c", "b.c"]),
-    ("[!a].c", ["b.c"]),
-    ("[a-c].c", ["a.c", "b.c"]),
-    ("d/*.c", ["d/e.c"]),
-    ("*/*.c", ["d/e.c"]),
-    ("d/*/g.c", ["d/.f/g.c"]),
-    ("**/g.c", ["d/.f/g.c"]),
-    ("d/**/*.c", ["d/.f/g.c", "d/e.c"]),
-    ("d/sp ace", ["d/sp ace"]),
-    ("d/*\n*", ["d/new\nline"]),
-    ("d/non?", ["d/non\udcff"]),
-    ("d/n*", ["d/new\nline", "d/non\udcff"]),
-    ("./a.c", ["./a.c"]),
-    ("d/../a.*", ["d/../a.c"]),
-    ("[[]x]", ["[x]"]),
-    ("a.c/*", []),
-    ("a.c/..", []),
-    ("none/*", []),
-    ("", []),
-    ("d/", ["d"]),
-    ("a.c/", []),
-    ("*/", ["d"]),
-    ("**/**/e.c", ["d/e.c"]),
-    ("none/" * 3000 + "*", []),
-])  # fmt: skip
-def test_an_include_pattern_matches_by_component(
-    globbed: Path, pattern: str, expected: list[str]
-) -> None:
-    found = globbing.matches(Host(), patterns.include(pattern))
-    assert [path for path in found if "/back/" not in path] == expected
-    absolute = globbing.matches(Host(), patterns.include(f"{globbed}/{pattern}"))
-    if pattern and not pattern.startswith("./"):
-        inside = [path.removeprefix(f"{globbed}/") for path in absolute]
-        assert [path for path in inside if "/back/" not in path] == expected
-
-
-def test_two_stars_follow_no_circle(globbed: Path) -> None:
-    found = globbing.matches(Host(), patterns.include("**/a.c"))
-    assert found == ["a.c"]
-    assert globbed.is_dir()
-
-
-def test_a_relative_pattern_keeps_relative_paths(globbed: Path) -> None:
-    out = globbed / "out"
-    pack(Options(("/bin/true",), str(out), include=("d/*.c", "../*/a.c")))
-    assert "/d/e.c" in paths(out)
-    assert f"/{globbed.name}/a.c" in paths(out)
-
-
-def test_names_of_any_bytes_are_bundled(globbed: Path) -> None:
-    out = bundled(globbed, "d")
-    names = os.listdir(os.fsencode(out / "d"))
-    assert {b"sp ace", b"new\nline", b"non\xff", b".f", b"e.c"} <= set(names)
-
-
-# Exclusion
-
-
-def test_exclude_has_the_last_word(tmp_path: Path) -> None:
-    write(tmp_path / "conf" / "a")
-    out = bundled(tmp_path, tmp_path / "conf", mkdir=("/made",),
-                  exclude=("/bin/true", "*/conf/a", "/made"))  # fmt: skip
-    assert "/bin/true" not in paths(out)
-    assert not below(out, tmp_path)
-    assert not (out / "made").exists()
-
-
-def test_excluding_an_executable_keeps_its_libraries(tmp_path: Path) -> None:
-    everything = paths(bundled(tmp_path))
-    other = tmp_path / "other"
-    other.mkdir()
-    assert paths(bundled(other, exclude=("/bin/true",))) == everything - {"/bin/true"}
-
-
-def test_a_needed_library_that_is_excluded_is_warned_of(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    out = bundled(tmp_path, exclude=("*/libc.*",))
-    assert "is excluded: needed by" in caplog.text
-    assert not [path for path in paths(out) if "/libc." in path]
-
-
-def test_an_exclusion_must_match_the_whole_path(tmp_path: Path) -> None:
-    everything = paths(bundled(tmp_path))
-    other = tmp_path / "other"
-    other.mkdir()
-    assert paths(bundled(other, exclude=("lib*", "bin/true", "/lib", "true"))) == everything
-
-
-def test_the_target_of_a_kept_link_can_be_excluded(tmp_path: Path) -> None:
-    write(tmp_path / "f")
-    symlink(tmp_path / "l", "f")
-    out = bundled(tmp_path, tmp_path / "l", exclude=("*/f",))
-    assert below(out, tmp_path) == {"l"}
-
-
-def test_with_an_excluded_link_goes_what_it_brought_in(tmp_path: Path) -> None:
-    write(tmp_path / "f")
-    write(tmp_path / "tree" / "g")
-    symlink(tmp_path / "l", "f")
-    symlink(tmp_path / "d", "tree")
-    out = bundled(tmp_path, tmp_path / "l", tmp_path / "d", exclude=("*/l", "*/d"))
-    assert below(out, tmp_path) == set()
-
-
-def test_an_excluded_directory_goes_with_its_tree(tmp_path: Path) -> None:
-    write(tmp_path / "conf" / "secret" / "key")
-    write(tmp_path / "conf" / "f")
-    out = bundled(tmp_path, tmp_path / "conf", exclude=(f"{tmp_path}/conf/secret",))
-    assert below(out, tmp_path) == {"conf/f"}
-    assert not (out / f"{tmp_path}/conf/secret".lstrip("/")).exists()
+def test_a_directory_that_the_host_lacks_is_0755() -> None:
+    assert Host().directory(BundlePath("/no/such/directory")).meta.mode == 0o755
+    assert Host().directory(BundlePath("/bin/true")).meta.mode == 0o755
+    assert isinstance(Host().directory(BundlePath("/")), Directory)
 
 
 # Metadata
@@ -435,21 +311,6 @@ def test_file_capabilities_are_kept(tmp_path: Path) -> None:
     assert "cap_net_bind_service=ep" in shown
 
 
-def test_a_made_directory_is_like_the_hosts_or_0755(tmp_path: Path) -> None:
-    old = os.umask(0o077)
-    try:
-        out = bundled(tmp_path, mkdir=("/tmp", "no/such/../dir", "/a/b/c", "../../up"))
-    finally:
-        os.umask(old)
-    modes = {
-        str(path.relative_to(out)): stat.S_IMODE(path.stat().st_mode)
-        for path in out.rglob("*") if path.is_dir() and not path.is_symlink()
-    }  # fmt: skip
-    assert modes["tmp"] == stat.S_IMODE(os.stat("/tmp").st_mode)
-    assert {modes[name] for name in ("no", "no/dir", "a", "a/b", "a/b/c", "up")} == {0o755}
-    assert stat.S_IMODE(out.stat().st_mode) == 0o755
-
-
 def test_a_file_of_two_paths_is_stored_once(tmp_path: Path) -> None:
     write(tmp_path / "usr" / "lib" / "f")
     symlink(tmp_path / "lib", "usr/lib")
@@ -459,27 +320,3 @@ def test_a_file_of_two_paths_is_stored_once(tmp_path: Path) -> None:
     copies = [(root / name).stat() for name in ("lib/f", "usr/lib/f", "hard")]
     assert len({copy.st_ino for copy in copies}) == 1
     assert copies[0].st_nlink == 3
-
-
-def test_a_directory_that_the_host_lacks_is_0755() -> None:
-    assert Host().directory(BundlePath("/no/such/directory")).meta.mode == 0o755
-    assert Host().directory(BundlePath("/bin/true")).meta.mode == 0o755
-    assert isinstance(Host().directory(BundlePath("/")), Directory)
-
-
-def test_a_sysroot_stands_for_the_root(tmp_path: Path) -> None:
-    write(tmp_path / "usr" / "lib" / "f", "inside")
-    symlink(tmp_path / "lib", "/usr/lib")
-    symlink(tmp_path / "escape", "../../../../lib/f")
-    host = Host(str(tmp_path))
-    assert host.real("/lib/f") == "/usr/lib/f"
-    assert host.follow("/escape") == f"{tmp_path}/usr/lib/f"
-    found = list(host.entries("/escape", BundlePath("/escape"), GLOB))
-    assert [path for path, _, _ in found] == ["/escape", "/lib/f"]
-    assert globbing.matches(host, patterns.include("/l*/f")) == ["/lib/f"]
-
-
-def test_an_invalid_pattern_is_told_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(MagicpakError, match="Invalid glob pattern"):
-        pack(Options(("/no/such",), str(tmp_path / "out"), exclude=("a**",)))
-    assert not (tmp_path / "out").exists()

@@ -24,6 +24,8 @@ from support.elves import EM_386, Made, dlopen_note
 from support.loader import INTERPRETER, here
 
 NODEFLIB, PIE = 0x800, 0x8000000
+
+
 @pytest.fixture
 def loaders(tmp_path: Path) -> Iterator[Identified]:
     """The loaders of this machine."""

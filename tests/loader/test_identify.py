@@ -27,6 +27,8 @@ from support.loader import INTERPRETER, here
 from support.programs import Compile
 
 X86_64 = Abi(64, True, "EM_X86_64")
+
+
 @pytest.fixture
 def stack() -> Iterator[contextlib.ExitStack]:
     """Ends what was started."""

@@ -1,14 +1,9 @@
-"""The plan, by value: paths, links, exclusion, times."""
+"""The plan, by value: order, conflicts, exclusion, links, times."""
 
 from __future__ import annotations
 
-import posixpath
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from magicpak.errors import printable
 from magicpak.plan import (
     BelowFile,
     Bundle,
@@ -18,42 +13,6 @@ from magicpak.plan import (
     Why,
 )
 from support.plans import GLOB, INPUT, directory, file, link, listed, placed, plan
-
-
-@pytest.mark.parametrize(("given_path", "path"), [
-    ("bin/app", "/bin/app"),
-    ("/bin/app", "/bin/app"),
-    ("../../bin/true", "/bin/true"),
-    ("/../../etc", "/etc"),
-    ("a/../../b", "/b"),
-    ("//a//b/./c/", "/a/b/c"),
-    ("..", "/"),
-    ("", "/"),
-    ("///", "/"),
-])  # fmt: skip
-def test_a_bundle_path_never_leaves_the_bundle(given_path: str, path: str) -> None:
-    assert BundlePath(given_path) == path
-
-
-@given(st.text("ab./", max_size=20))
-def test_no_text_makes_a_bundle_path_with_parents_in_it(text: str) -> None:
-    path = BundlePath(text)
-    assert path.startswith("/")
-    assert ".." not in path.split("/")
-    assert BundlePath(path) == path
-    assert posixpath.join("/out", path.lstrip("/")).startswith("/out")
-
-
-def test_the_parents_of_a_path_go_up_to_below_the_root() -> None:
-    assert list(BundlePath("/a/b/c").parents()) == ["/a/b", "/a"]
-    assert list(BundlePath("/a").parents()) == []
-    assert BundlePath("/a").parent == "/"
-
-
-def test_a_link_leads_from_where_it_lies() -> None:
-    assert BundlePath("/usr/bin/a").target("../lib/b") == "/usr/lib/b"
-    assert BundlePath("/usr/bin/a").target("/opt/b") == "/opt/b"
-    assert BundlePath("/bin/a").target("../../../etc/b") == "/etc/b"
 
 
 def test_entries_are_in_the_order_of_their_paths_whatever_the_order_of_adding() -> None:
@@ -255,12 +214,3 @@ def test_a_directory_has_the_time_of_its_newest_entry() -> None:
 def test_no_time_is_later_than_the_latest() -> None:
     bundle = plan(__a__f=file(mtime=9), __a__g=file(2, mtime=3), __a=directory()).timed(5)
     assert [item.entry.meta.mtime for _, item in bundle] == [5, 5, 3]
-
-
-def test_an_origin_reads_as_a_reason() -> None:
-    assert str(Origin(Why.NEEDED, "/bin/app")) == "needed by /bin/app"
-    assert str(Origin(Why.MKDIR)) == "made by --mkdir"
-
-
-def test_a_text_stays_on_its_line() -> None:
-    assert printable("a\nb\tc\r\x1b[31m\x9b\udcff") == "a\\nb\\tc\\r\\x1b[31m\\x9b\\xff"

@@ -78,11 +78,28 @@ def failed(run: Printed, status: int = 1) -> str:
     return errors[0].removeprefix("error: ")
 
 
+def refusal(tmp_path: Path, *args: str | Path, **settings: str) -> str:
+    """Return why a run fails, after which there is no OUTPUT and nothing temporary."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir(exist_ok=True)
+    before = listing(tmp_path)
+    message = failed(magicpak(*args, "out", cwd=tmp_path, TMPDIR=str(scratch), **settings))
+    assert listing(tmp_path) == before
+    assert listing(scratch) == []
+    return message
+
+
 def done(run: Printed) -> list[str]:
     """Return the lines on stderr of a run that succeeded."""
     assert run.returncode == 0, run.stderr
     assert run.stdout == ""
     return run.stderr.splitlines()
+
+
+def contents(tmp_path: Path, *args: str | Path, cwd: Path | None = None) -> set[str]:
+    """Bundle into a directory, which has to succeed in silence; return the paths of the bundle."""
+    assert done(magicpak(*args, tmp_path / "out", cwd=cwd or tmp_path)) == []
+    return paths(tmp_path / "out")
 
 
 def paths(tree: Path) -> set[str]:

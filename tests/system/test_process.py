@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from magicpak.system import process, tools
+from magicpak.system import process
 from magicpak.system.process import TimedOut
-from magicpak.system.tools import ToolNotFound
 
 MEGABYTE = 1 << 20
 
@@ -146,26 +145,3 @@ def test_a_conversation_with_a_program_that_has_ended_answers_nothing() -> None:
 def test_a_conversation_with_a_program_that_says_nothing_ends() -> None:
     with process.Conversation(["sleep", "300"], env=dict(os.environ)) as conversation:
         assert conversation.receive(0.1) is None
-
-
-def test_a_program_is_found_by_name_or_by_path(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tool = tmp_path / "tool"
-    tool.write_text("#!/bin/sh\n")
-    tool.chmod(0o755)
-    monkeypatch.chdir(tmp_path)
-    assert tools.find(str(tool), "upx", "--upx") == str(tool)
-    assert tools.find("./tool", "upx", "--upx") == "./tool"
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert tools.find("tool", "upx", "--upx") == str(tool)
-
-
-@pytest.mark.parametrize("name", ["no-such-tool", "/no/such/tool", "", "/etc/passwd", "/bin"])
-def test_a_program_that_cannot_be_found_is_told_with_what_to_install(name: str) -> None:
-    with pytest.raises(ToolNotFound) as raised:
-        tools.find(name, "upx", "--upx")
-    assert str(raised.value) == (
-        f"Unable to locate executable '{name}': cannot find binary path; "
-        f"install it (apt-get install upx-ucl) or name it with --upx"
-    )

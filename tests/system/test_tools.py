@@ -1,10 +1,36 @@
-"""The next step after a missing tool is the one of this system."""
+"""A tool is found, or told with what installs it on this system."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from magicpak.system import tools
+from magicpak.system.tools import ToolNotFound
+
+
+def test_a_program_is_found_by_name_or_by_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = tmp_path / "tool"
+    tool.write_text("#!/bin/sh\n")
+    tool.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    assert tools.find(str(tool), "upx", "--upx") == str(tool)
+    assert tools.find("./tool", "upx", "--upx") == "./tool"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert tools.find("tool", "upx", "--upx") == str(tool)
+
+
+@pytest.mark.parametrize("name", ["no-such-tool", "/no/such/tool", "", "/etc/passwd", "/bin"])
+def test_a_program_that_cannot_be_found_is_told_with_what_to_install(name: str) -> None:
+    with pytest.raises(ToolNotFound) as raised:
+        tools.find(name, "upx", "--upx")
+    assert str(raised.value) == (
+        f"Unable to locate executable '{name}': cannot find binary path; "
+        f"install it (apt-get install upx-ucl) or name it with --upx"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,116 @@
+"""A jail is entered with any privileges, shows nobody its mounts, and no process outlives it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from magicpak import jail
+from magicpak.jail import enter, plant
+from support.jails import NAME, Bundle, Run
+from support.machine import named
+from support.privileges import NOBODY, docker_build, forked, full, nobody
+from support.programs import Compile
+
+pytestmark = pytest.mark.needs("root", "busybox", "cc")
+
+
+@pytest.mark.needs("mounts", "userns")
+@pytest.mark.parametrize("become", [full, nobody])
+def test_proc_is_of_the_jail_where_mounts_are_permitted(
+    bundle: Bundle, become: Callable[[], None]
+) -> None:
+    if become is nobody:
+        for path in (bundle.top, bundle.tree):
+            os.lchown(path, NOBODY, NOBODY)
+    command = "readlink /proc/self/exe; echo out > /dev/stdout; ls -d /proc/[0-9]* | wc -l"
+    # The first process of the namespace, the shell, ls and wc.
+    expected = "/bin/busybox\nout\n4"
+    forked(become, lambda: jail.check(str(bundle.tree), ["/f"], command=command, stdout=expected))
+
+
+def test_nothing_is_mounted_for_others(bundle: Bundle) -> None:
+    before = Path("/proc/self/mounts").read_text()
+    path = bundle.write("/f", "#!/bin/sh\nsleep 0.1\n", 0o755)
+    jail.check(str(bundle.tree), [path])
+    assert Path("/proc/self/mounts").read_text() == before
+
+
+def test_what_is_missing_for_a_jail_is_said(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> tuple[bool, bool]:
+        raise PermissionError(1, "Operation not permitted", "unshare")
+
+    monkeypatch.setattr(enter, "_isolate", refuse)
+    with pytest.raises(jail.JailUnavailable) as failure:
+        jail.check(str(bundle.tree), ["/f"])
+    assert "CAP_SYS_CHROOT" in str(failure.value)
+    assert "user namespaces are refused (Operation not permitted: unshare)" in str(failure.value)
+
+
+def test_server_in_the_background_ends_with_the_command(
+    run: Run, bundle: Bundle, program: Compile
+) -> None:
+    # Its own session, and it keeps stdout open.
+    path = bundle.add(program("server", "setsid(); sleep(1000); return 0;"), "/server")
+    start = time.monotonic()
+    run(path, command="server & sleep 0.1; echo done", stdout="done")
+    assert time.monotonic() - start < 10
+
+
+def test_daemon_that_changes_its_user_is_killed(bundle: Bundle, program: Compile) -> None:
+    # Without CAP_SYS_PTRACE not even root sees such a process' root directory.
+    body = f"""if (fork()) return 0;
+        setsid(); prctl(PR_SET_NAME, "{NAME}-d"); if (setuid({NOBODY})) return 1;
+        sleep(1000); return 0;"""
+    path = bundle.add(program("daemon", body), "/daemon")
+    forked(docker_build, lambda: jail.check(str(bundle.tree), [path], command="daemon; sleep 0.1"))
+    assert not named(f"{NAME}-d")
+
+
+def test_interrupted_test_leaves_nothing(bundle: Bundle, program: Compile) -> None:
+    body = f'prctl(PR_SET_NAME, "{NAME}-e"); setsid(); sleep(1000); return 0;'
+    path = bundle.add(program("endless", body), "/endless")
+
+    def interrupted() -> None:
+        signal_after = os.getpid()
+        if os.fork() == 0:
+            time.sleep(0.5)
+            os.kill(signal_after, 2)
+            os._exit(0)
+        with pytest.raises(KeyboardInterrupt):
+            jail.check(str(bundle.tree), [path])
+
+    forked(docker_build, interrupted)
+    assert not named(f"{NAME}-e")
+
+
+@pytest.mark.needs("mounts", "userns")
+@pytest.mark.parametrize("become", [full, nobody])
+def test_killed_magicpak_leaves_no_process(
+    bundle: Bundle, program: Compile, become: Callable[[], None]
+) -> None:
+    body = f'prctl(PR_SET_NAME, "{NAME}-o"); if (!fork()) setsid(); sleep(1000); return 0;'
+    path = bundle.add(program("endless", body), "/endless")
+    for place in (bundle.top, *bundle.top.rglob("*")):
+        os.lchown(place, NOBODY, NOBODY)
+    pid = os.fork()
+    if pid == 0:
+        become()
+        jail.check(str(bundle.tree), [path])
+    deadline = time.monotonic() + 10
+    while len(named(f"{NAME}-o")) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    while named(f"{NAME}-o") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not named(f"{NAME}-o")
+    # Nobody was left to remove it.
+    for left in bundle.top.glob(".magicpak-test-*"):
+        plant.remove(str(left))
