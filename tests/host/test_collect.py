@@ -213,8 +213,8 @@ def test_a_device_a_fifo_or_a_socket_is_skipped_with_a_warning(
     os.mkfifo(tmp_path / "d" / "fifo")
     out = bundled(tmp_path, tmp_path / "d", "/dev/null")
     assert below(out, tmp_path) == {"d/f"}
-    assert "fifo is neither a file, a directory nor a link" in caplog.text
-    assert "/dev/null is neither" in caplog.text
+    assert "fifo is skipped: it is not a file, a directory or a symbolic link" in caplog.text
+    assert "/dev/null is skipped" in caplog.text
 
 
 def test_the_running_kernel_is_never_walked_into(tmp_path: Path) -> None:

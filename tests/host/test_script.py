@@ -47,16 +47,16 @@ def test_what_only_the_path_here_finds_is_a_warning(caplog: pytest.LogCaptureFix
     run_by(b"#!/usr/bin/env /opt/bin/tool\n")
     assert not caplog.records
     run_by(b"#!/usr/bin/env tool\n")
-    assert "/script is run by /opt/bin/tool: PATH has to name that" in caplog.text
+    assert "/script is run by /opt/bin/tool: add its directory to PATH" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("head", "reason"),
     [
         (b"#!\n", "names no interpreter"),
-        (b"#!/bin/none\n", "/bin/none is not there"),
+        (b"#!/bin/none\n", "/bin/none is not found"),
         (b"#!/usr/bin/env none\n", "none is not on PATH"),
-        (b"#!/usr/bin/env -S\n", "run nothing"),
+        (b"#!/usr/bin/env -S\n", "no program for env"),
     ],
 )
 def test_what_cannot_run_is_an_error_that_says_why(head: bytes, reason: str) -> None:
@@ -91,11 +91,11 @@ def test_scripts_that_run_one_another_for_ever_are_an_error(tmp_path: Path) -> N
     one, two = tmp_path / "one", tmp_path / "two"
     script(one, f"#!{two}\n")
     script(two, f"#!{one}\n")
-    with pytest.raises(MagicpakError, match="too many scripts"):
+    with pytest.raises(MagicpakError, match="too many levels"):
         pack(Options((str(one),), str(tmp_path / "out")))
 
 
 def test_a_missing_interpreter_is_named(tmp_path: Path) -> None:
     source = script(tmp_path / "lost", "#!/opt/nowhere/perl\n")
-    with pytest.raises(MagicpakError, match="/opt/nowhere/perl is not there"):
+    with pytest.raises(MagicpakError, match="/opt/nowhere/perl is not found"):
         pack(Options((str(source),), str(tmp_path / "out")))

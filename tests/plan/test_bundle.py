@@ -40,7 +40,7 @@ def test_the_first_entry_at_a_path_stays(caplog: pytest.LogCaptureFixture) -> No
     item = bundle.get(BundlePath("/a"))
     assert item is not None
     assert item.entry == file(1)
-    assert "/a: the file (included by *) gives way" in caplog.text
+    assert "/a: the file (included by *) is ignored" in caplog.text
 
 
 def test_the_same_file_twice_is_no_conflict(caplog: pytest.LogCaptureFixture) -> None:
@@ -60,7 +60,7 @@ def test_two_inputs_at_one_path_are_an_error_that_names_both() -> None:
 
 def test_two_inputs_of_one_name_do_not_go_into_one_directory() -> None:
     one, two = Origin(Why.INPUT, "/a/app"), Origin(Why.INPUT, "/b/app")
-    with pytest.raises(PlaceTaken, match="a run of its own"):
+    with pytest.raises(PlaceTaken, match="in a separate run"):
         Bundle().add([placed("/bin/app", file(1), one), placed("/bin/app", file(2), two)])
 
 

@@ -1,4 +1,4 @@
-"""The files of the build machine, or those of a sysroot."""
+"""The files of the build machine, or of a sysroot."""
 
 from magicpak.host.collect import Host
 

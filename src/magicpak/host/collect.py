@@ -1,4 +1,4 @@
-"""Look at the host's files: from host paths to entries of the bundle."""
+"""Read the host's files, and make entries of the bundle from host paths."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.ENAMETOO
 
 
 class Host(Sysroot):
-    """The host's files, or those below a sysroot, as they go into the bundle."""
+    """The files of the host or of a sysroot, as entries of the bundle."""
 
     def __init__(self, sysroot: str = "", hidden: Collection[str] = ()) -> None:
-        """Look at the files below ``sysroot``.
+        """Use the files below ``sysroot``.
 
-        ``hidden`` are the real paths of directories that are never bundled: OUTPUT, for one.
+        ``hidden`` has the real paths of directories that are never bundled, such as OUTPUT.
         """
         super().__init__(sysroot)
         self._hidden = frozenset(hidden)
@@ -51,7 +51,7 @@ class Host(Sysroot):
         return self.read_at(self.follow(path), path)
 
     def read_at(self, location: str, path: str) -> Elf:
-        """Read an ELF file of this machine, once whatever its names; ``path`` is for errors."""
+        """Read an ELF file of this machine, once per inode. Errors name it ``path``."""
         try:
             status = os.stat(location)
         except OSError as e:
@@ -85,10 +85,10 @@ class Host(Sysroot):
         tree: bool = False,
         relocated: bool = False,
     ) -> Iterator[Placed]:
-        """Follow a path along its links to what it is, and give an entry for each.
+        """Follow the links at a path, and yield an entry for each and for the final file.
 
-        With ``tree``, a directory brings what is in it. Where ``relocated`` (``--install-to``), a
-        relative link is rewritten to reach its target where that lies by itself.
+        With ``tree``, add the content of a directory. With ``relocated`` (``--install-to``), make a
+        relative link absolute: its target is not relocated.
         """
         for _ in range(LINKS_FOLLOWED + 1):
             try:
@@ -108,14 +108,14 @@ class Host(Sysroot):
             yield Placed(place, Link(text, self._meta(source, status)), origin)
             source, place, origin = following, place.target(text), Origin(Why.LINK, place)
             if place.startswith(tuple(f"{pseudo}/" for pseudo in PSEUDO)):
-                log.info("%s (%s) is left to the kernel that runs the bundle", place, origin)
+                log.info("%s (%s) is skipped: the kernel provides it at run time", place, origin)
                 return
         log.warning("%s (%s) is skipped: too many levels of symbolic links", source, origin)
 
     def _end(
         self, source: str, status: os.stat_result, place: BundlePath, origin: Origin, tree: bool
     ) -> Iterator[Placed]:
-        """Give the entry that is no link, and with ``tree`` all that lies below it."""
+        """Yield the entry of a file or directory, and with ``tree`` all below the directory."""
         entry = self._entry(source, status)
         if entry is None:
             return
@@ -138,11 +138,11 @@ class Host(Sysroot):
             return File(location, identity, status.st_size, self._meta(source, status))
         if stat.S_ISDIR(status.st_mode):
             return Directory(self._meta(source, status), dated=True)
-        log.warning("%s is neither a file, a directory nor a link: skipped", source)
+        log.warning("%s is skipped: it is not a file, a directory or a symbolic link", source)
         return None
 
     def _tree(self, source: str, place: BundlePath, origin: Origin) -> Iterator[Placed]:
-        """Walk a directory; a link in it brings its target, but not the directories it lies in."""
+        """Walk a directory, and the targets of its links except for the directories above it."""
         pending = [(source, place, origin)]
         walked = {place}
         while pending:
@@ -163,8 +163,8 @@ class Host(Sysroot):
     def _listed(self, directory: str) -> list[str]:
         try:
             return self.names(directory)
-        except FileNotFoundError:  # it has gone since its own directory was listed
-            log.warning("%s is skipped: it is gone", directory)
+        except FileNotFoundError:  # removed after its parent was listed
+            log.warning("%s is skipped: it no longer exists", directory)
             return []
         except OSError as e:
             raise IoError.of(e, directory) from e
@@ -175,17 +175,17 @@ class Host(Sysroot):
             try:
                 capability = os.getxattr(self.locate(source), CAPABILITY, follow_symlinks=False)
             except OSError:
-                capability = None  # it has none, or the file system knows none
+                capability = None  # not set, or not supported
         mode = stat.S_IMODE(status.st_mode)
         return Meta(mode, status.st_uid, status.st_gid, status.st_mtime_ns, capability)
 
     def parents(self, bundle: Bundle) -> Iterator[Placed]:
-        """Give an entry for each directory that only holds others, like the host's of that name."""
+        """Yield an entry for each parent directory without one, like the host's at that path."""
         for path in bundle.scaffold():
             yield Placed(path, self.directory(path), Origin(Why.PARENT))
 
     def directory(self, path: BundlePath) -> Directory:
-        """Make a directory of the bundle: with the host's mode and owner, else 0755 of root."""
+        """Return the entry of a directory: with the host's mode and owner, else 0755 and root."""
         try:
             status = os.stat(self.follow(path))
         except OSError:
@@ -196,5 +196,5 @@ class Host(Sysroot):
 
 
 def _beside(source: str, text: str) -> str:
-    """Write where a relative link leads as a path; ``..`` in it stays, to be taken physically."""
+    """Return the path of a relative link's target; ``..`` stays, to be resolved physically."""
     return os.path.join(os.path.dirname(source), text)

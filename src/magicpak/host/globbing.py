@@ -11,16 +11,16 @@ from magicpak.plan.patterns import Component, Include
 log = logging.getLogger(__name__)
 
 PSEUDO = ("/proc", "/sys", "/dev")
-"""File systems of the running kernel: never walked into, but for what a pattern names there."""
+"""File systems of the running kernel. They are not walked, but a pattern can name their files."""
 
 Identity = tuple[int, int]
 
 
 def matches(files: Sysroot, pattern: Include) -> list[str]:
-    """List the paths that a pattern matches, sorted; a relative one gives relative paths."""
+    """List the paths that a pattern matches, sorted; a relative pattern gives relative paths."""
     paths = ["/" if pattern.absolute else ""]
     for component in pattern.components:
-        # Each once: several '**' reach the same directory in many ways.
+        # Drop duplicates: several '**' reach the same directory in many ways.
         paths = list(dict.fromkeys(p for base in paths for p in _step(files, base, component)))
     found = (path for path in paths if path and files.status(path) is not None)
     if pattern.directory:
@@ -29,7 +29,7 @@ def matches(files: Sysroot, pattern: Include) -> list[str]:
 
 
 def _step(files: Sysroot, base: str, component: Component) -> Iterator[str]:
-    """Give what a component matches in a directory; a plain name need not be there."""
+    """Yield the matches of a component in a directory; a literal name may not exist."""
     if component.recursive:
         yield from _at_any_depth(files, base)
     elif component.literal is not None:
@@ -39,7 +39,7 @@ def _step(files: Sysroot, base: str, component: Component) -> Iterator[str]:
 
 
 def _at_any_depth(files: Sysroot, base: str) -> Iterator[str]:
-    """Match ``**``: a directory and those below; links are followed, but never in a circle."""
+    """Match ``**``: a directory and all below. Links are followed, but not in cycles."""
     above: frozenset[Identity] = frozenset()
     pending = [(base, above)]
     while pending:

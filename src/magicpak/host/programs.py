@@ -1,4 +1,4 @@
-"""Which programs run a file: itself, or the interpreters that its ``#!`` leads to (execve(2))."""
+"""Find the programs that run a file: itself, and the interpreters of a script (execve(2))."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from magicpak.host.collect import Host
 
 
 def programs(host: Host, path: str, depth: int = 0) -> Iterator[tuple[str, Elf | None]]:
-    """Give a file, and where it is a script the programs that run it; None stands for a script.
+    """Yield a file and, if it is a script, the programs that run it; None stands for a script.
 
     Raises ScriptFailed, IoError, MalformedExecutable.
     """
@@ -21,7 +21,7 @@ def programs(host: Host, path: str, depth: int = 0) -> Iterator[tuple[str, Elf |
         yield path, host.read(path)
         return
     if depth == script.DEPTH:
-        raise script.ScriptFailed(path, "too many scripts run one another")
+        raise script.ScriptFailed(path, "too many levels of script interpreters")
     yield path, None
     for program in run_by:
         yield from programs(host, program, depth + 1)
@@ -31,7 +31,7 @@ def _head(host: Host, path: str) -> bytes:
     try:
         fd = os.open(host.follow(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError):
-        return b""  # reading it as an ELF file tells why
+        return b""  # the ELF reader raises the error
     try:
         return os.read(fd, script.HEAD)
     except OSError:

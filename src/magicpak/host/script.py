@@ -1,4 +1,4 @@
-"""Scripts: which program the kernel runs for a file that begins with ``#!`` (execve(2))."""
+"""Find the program that the kernel runs for a file that begins with ``#!`` (execve(2))."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ log = logging.getLogger(__name__)
 HEAD = 256
 """Bytes of the first line that the kernel reads (BINPRM_BUF_SIZE)."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where a container looks for programs."""
+"""The usual PATH in a container."""
 DEPTH = 5
-"""Scripts that may run one another; then the kernel gives up with ELOOP."""
+"""The limit of nested script interpreters; beyond it execve(2) fails with ELOOP."""
 
 
 class ScriptFailed(MagicpakError):
@@ -33,10 +33,10 @@ class ScriptFailed(MagicpakError):
 def interpreters(
     path: str, head: bytes, exists: Callable[[str], bool], search: str
 ) -> tuple[str, ...] | None:
-    """List the programs that run a script: its interpreter, and what env(1) runs where it is env.
+    """List the programs that run a script: its interpreter and, if that is env(1), what env runs.
 
-    Returns None for what is no script. ``search`` is the PATH in which env looks. Raises
-    ScriptFailed when a program is not there.
+    Returns None for a file that is no script. ``search`` is the PATH that env searches. Raises
+    ScriptFailed if a program is not found.
     """
     if not head.startswith(b"#!"):
         return None
@@ -45,7 +45,7 @@ def interpreters(
     if not program:
         raise ScriptFailed(path, "its '#!' names no interpreter")
     if not exists(program):
-        raise ScriptFailed(path, f"its interpreter {program} is not there; install it")
+        raise ScriptFailed(path, f"its interpreter {program} is not found; install it")
     if program.rpartition("/")[2] != "env":
         return (program,)
     return program, _run_by_env(path, " ".join(rest), exists, search)
@@ -54,18 +54,18 @@ def interpreters(
 def _run_by_env(path: str, text: str, exists: Callable[[str], bool], search: str) -> str:
     name = _operand(text)
     if name is None:
-        raise ScriptFailed(path, "its '#!' lets env run nothing")
+        raise ScriptFailed(path, "its '#!' names no program for env to run")
     places = [name] if "/" in name else [f"{place}/{name}" for place in search.split(":") if place]
     for place in places:
         if exists(place):
             if "/" not in name and os.path.dirname(place) not in PATH.split(":"):
-                log.warning("%s is run by %s: PATH has to name that in the image", path, place)
+                log.warning("%s is run by %s: add its directory to PATH in the image", path, place)
             return place
     raise ScriptFailed(path, f"its interpreter {name} is not on PATH; install it")
 
 
 def _operand(text: str) -> str | None:
-    """Return the program among the arguments of env(1): after its options and assignments."""
+    """Return the program in the arguments of env(1), after its options and assignments."""
     text = re.sub(r"^-(?:\w*S|-split-string(?:=|\s))", "", text)
     try:
         words = iter(shlex.split(text))
@@ -73,7 +73,7 @@ def _operand(text: str) -> str | None:
         words = iter(text.split())
     for word in words:
         if re.fullmatch(r"-\w*[uC]|--unset|--chdir", word):
-            next(words, None)  # what it takes
+            next(words, None)  # the option's argument
         elif not word.startswith("-") and "=" not in word:
             return word
     return None

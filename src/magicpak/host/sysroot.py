@@ -1,4 +1,4 @@
-"""Where paths lead on the host, or below a directory that stands for its ``/``."""
+"""Resolve paths on the host, or in a sysroot."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from magicpak.plan import LINKS_FOLLOWED, BundlePath
 
 
 class Sysroot:
-    """The files of the host, or those below a directory taken as ``/``."""
+    """The files of the host, or of a sysroot: a directory that stands for ``/``."""
 
     def __init__(self, sysroot: str = "") -> None:
-        """Look at the files below ``sysroot``; the empty text is the host itself."""
+        """Use the files below ``sysroot``; an empty string is the host itself."""
         self.sysroot = sysroot.rstrip("/")
 
     def locate(self, path: str) -> str:
-        """Return where a path lies on this machine; its last component is not followed."""
+        """Return the location of a path on this machine; its last component is not followed."""
         if not self.sysroot:
             return path
         parent, _, name = path.rstrip("/").rpartition("/")
         return self._below(parent) + "/" + name
 
     def follow(self, path: str) -> str:
-        """Return where a path lies on this machine, with all links followed."""
+        """Return the location of a path on this machine, with all links followed."""
         return self._below(path) if self.sysroot else path
 
     def real(self, path: str) -> str:
-        """Return the path without links on its way, as realpath(3)."""
+        """Resolve all links in a path, as realpath(3) does."""
         if self.sysroot:
             return self._below(path)[len(self.sysroot) :] or "/"
         return os.path.realpath(path)
@@ -56,7 +56,7 @@ class Sysroot:
         return "/".join((self.sysroot, *current))
 
     def status(self, path: str) -> os.stat_result | None:
-        """Return lstat(2) of a path; None where there is nothing to be had."""
+        """Return lstat(2) of a path; None where it fails."""
         try:
             return os.lstat(self.locate(path))
         except (OSError, ValueError):
@@ -71,16 +71,16 @@ class Sysroot:
         return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None
 
     def names(self, directory: str) -> list[str]:
-        """List what lies in a directory, sorted; the empty text is the working directory.
+        """List the names in a directory, sorted; an empty string is the working directory.
 
         Raises OSError.
         """
         return sorted(os.listdir(self.follow(directory or ".")))
 
     def place(self, path: str) -> BundlePath:
-        """Return where a host path lies in the bundle: below the root, as it was given.
+        """Return the path in the bundle of a host path: the same path below the bundle's root.
 
-        ``..`` is taken physically: after a link to a directory it leads to that one's parent.
+        ``..`` is physical: after a link to a directory, it is the parent of the link's target.
         """
         if ".." not in path.split("/"):
             return BundlePath(path)

@@ -1,4 +1,4 @@
-"""The bundle as a value: its entries, and why each is there. Pure."""
+"""The plan of a bundle: its entries, and why each is there. Pure."""
 
 from magicpak.plan.bundle import LINKS_FOLLOWED, Bundle
 from magicpak.plan.entry import (

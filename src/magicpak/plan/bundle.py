@@ -23,27 +23,27 @@ from magicpak.plan.entry import (
 log = logging.getLogger(__name__)
 
 LINKS_FOLLOWED = 40
-"""As many as Linux follows (path_resolution(7))."""
+"""The limit of Linux (path_resolution(7))."""
 
 
 class Bundle:
-    """The plan. It does not change: every operation returns another one."""
+    """The plan of a bundle. It is immutable: each operation returns a new one."""
 
     def __init__(
         self, items: Mapping[BundlePath, Item] | None = None, excluded: Bundle | None = None
     ) -> None:
-        """Take entries by path, and those that were left out on request."""
+        """Take the entries by path, and the excluded entries."""
         self._items: Mapping[BundlePath, Item] = items or {}
         self._excluded = excluded
 
     @property
     def excluded(self) -> Bundle:
-        """What was planned and then left out: a later stage tells what that breaks."""
+        """The entries that ``--exclude`` removed; a later stage reports what that breaks."""
         return self._excluded or Bundle()
 
     @cached_property
     def totals(self) -> tuple[int, int]:
-        """The number of files, and their size in bytes; one at several paths is stored once."""
+        """The number of files, and their size in bytes, to which hard links do not add."""
         files = [item.entry for item in self._items.values() if isinstance(item.entry, File)]
         return len(files), sum({file.stored: file.size for file in files}.values())
 
@@ -54,21 +54,21 @@ class Bundle:
         return len(self._items)
 
     def __iter__(self) -> Iterator[tuple[BundlePath, Item]]:
-        """Go through the entries in the order of their paths, a directory before what it holds."""
+        """Yield the entries sorted by path, a directory before its content."""
         return iter(self._ordered)
 
     @cached_property
     def _ordered(self) -> list[tuple[BundlePath, Item]]:
-        # A slash before any other character: component by component.
+        # Compare component by component: a slash sorts before any other character.
         return sorted(self._items.items(), key=lambda pair: pair[0].replace("/", "\0"))
 
     def get(self, path: BundlePath) -> Item | None:
-        """Return what lies at exactly this path."""
+        """Return the entry at exactly this path."""
         return self._items.get(path)
 
     @cached_property
     def directories(self) -> frozenset[BundlePath]:
-        """All directories, those that only hold others too, the root left out."""
+        """All directories except the root, including parents that have no entry."""
         found: set[BundlePath] = set()
         for path, item in self._items.items():
             if isinstance(item.entry, Directory):
@@ -80,36 +80,36 @@ class Bundle:
         return frozenset(found)
 
     def add(self, placed: Iterable[Placed]) -> Bundle:
-        """Add entries. Where two differ the first one stays, with a warning.
+        """Add entries. Of two that differ at one path, keep the first one, with a warning.
 
-        Raises PlaceTaken when an input and another one or what it needs are at the same path.
+        Raises PlaceTaken if an input has the path of another input or of a needed file.
         """
         items = dict(self._items)
-        alone: dict[Origin, tuple[Origin]] = {}
+        single: dict[Origin, tuple[Origin]] = {}
         for path, entry, origin in placed:
             if path == "/":
                 continue
             known = items.get(path)
             if known is None:
-                items[path] = Item(entry, alone.setdefault(origin, (origin,)))
+                items[path] = Item(entry, single.setdefault(origin, (origin,)))
                 continue
             if _differ(known.entry, entry):
                 _report(path, known, entry, origin)
             origins = known.origins if origin in known.origins else (*known.origins, origin)
             items[path] = Item(known.entry, origins)
-        # What is known of this plan is known of an equal one.
+        # An equal plan keeps its cached properties.
         return self if items == self._items else self._with(items)
 
     def change(self, change: Callable[[BundlePath, Entry], Entry]) -> Bundle:
-        """Replace entries by what ``change`` makes of them."""
+        """Replace each entry with the result of ``change``."""
         items = self._items.items()
         return self._with({path: Item(change(path, entry), why) for path, (entry, why) in items})
 
     def without(self, excluded: Callable[[str], bool]) -> Bundle:
-        """Leave out what is excluded; ``excluded`` then has it.
+        """Remove the excluded entries; ``Bundle.excluded`` then has them.
 
-        With a link goes what only this link brought in, and with an included directory what lies
-        in it. Raises BelowFile where what stays cannot lie as it is planned.
+        The targets that only a removed link brought in, and the content of a removed directory of
+        ``--include``, are removed too. Raises BelowFile if a remaining entry is below a file.
         """
         gone = {path for path in self._items if excluded(path)}
         if not gone:
@@ -123,8 +123,8 @@ class Bundle:
         }
         if trees:
             gone |= {path for path in self._items if not trees.isdisjoint(path.parents())}
-        grown = True
-        while grown:
+        orphans = gone
+        while orphans:
             orphans = {
                 path
                 for path, item in self._items.items()
@@ -132,14 +132,13 @@ class Bundle:
                 and all(origin.why is Why.LINK and origin.of in gone for origin in item.origins)
             }
             gone |= orphans
-            grown = bool(orphans)
         kept = {path: item for path, item in self._items.items() if path not in gone}
-        stays = Bundle(kept, excluded=Bundle({path: self._items[path] for path in gone}))
-        stays.refuse_below_files()
-        return stays
+        rest = Bundle(kept, excluded=Bundle({path: self._items[path] for path in gone}))
+        rest.refuse_below_files()
+        return rest
 
     def settled(self) -> Bundle:
-        """Move what would lie below a link to where the link leads, as the file system does."""
+        """Move the entries below a link to the link's target, as the file system does."""
         links = {path for path, item in self._items.items() if isinstance(item.entry, Link)}
         if links.isdisjoint(self.directories):
             return self
@@ -150,7 +149,7 @@ class Bundle:
         for path in sorted(below):
             place = self.resolve(path.parent, final=True)
             if place is None:
-                log.warning("%s is left out: a link on its way leads nowhere", path)
+                log.warning("%s is left out: a link in its path cannot be resolved", path)
                 continue
             item = self._items[path]
             name = path.rpartition("/")[2]
@@ -160,10 +159,10 @@ class Bundle:
         return settled.add(moved).settled()
 
     def resolve(self, path: str, *, final: bool = False) -> BundlePath | None:
-        """Follow the links of the bundle, as path_resolution(7) tells.
+        """Resolve a path inside the bundle, as path_resolution(7) describes.
 
-        Returns None where the bundle has nothing, unless ``final``: then a missing end is taken to
-        be made.
+        Returns None where the bundle has no such entry. With ``final``, missing components count
+        as directories.
         """
         current = BundlePath("/")
         names = path.split("/")[::-1]
@@ -192,7 +191,7 @@ class Bundle:
         return current
 
     def scaffold(self) -> list[BundlePath]:
-        """List the directories that have no entry, but hold some or lie on the way of a link."""
+        """List the directories without an entry that hold entries or are on a link's path."""
         needed = {path for path in self.directories if path not in self._items}
         for path, item in self._items.items():
             if isinstance(item.entry, Link):
@@ -202,7 +201,7 @@ class Bundle:
         return sorted(needed)
 
     def _passed(self, path: BundlePath, text: str) -> Iterator[BundlePath]:
-        """Give the directories that a link enters only to leave them by ``..``."""
+        """Yield the directories in a link's text that ``..`` follows."""
         names = (text if text.startswith("/") else f"{path.parent}/{text}").split("/")
         for index, name in enumerate(names):
             if name == "..":
@@ -211,10 +210,9 @@ class Bundle:
                     yield place
 
     def timed(self, latest: int | None = None) -> Bundle:
-        """Set the times: none after ``latest``, and a directory's that of its newest entry.
+        """Set the times, at most ``latest``; a directory gets the time of its newest entry.
 
-        The time of a directory of the host is not kept where it only holds others: /tmp changes
-        with every run.
+        Only a ``dated`` directory keeps the host's time: that of /tmp changes with every run.
         """
         newest: dict[BundlePath, int] = {}
         timed: dict[BundlePath, Item] = {}
@@ -229,7 +227,7 @@ class Bundle:
         return self._with(timed)
 
     def refuse_below_files(self) -> None:
-        """Raise BelowFile where something would lie below a file."""
+        """Raise BelowFile if an entry is below a file."""
         files = {path for path, item in self._items.items() if isinstance(item.entry, File)}
         if files.isdisjoint(self.directories):
             return
@@ -252,4 +250,5 @@ def _report(path: BundlePath, known: Item, entry: Entry, origin: Origin) -> None
     if first is not None and origin.why in (Why.INPUT, Why.INTERPRETER, Why.NEEDED):
         raise PlaceTaken(path, first, origin)
     kind = {File: "the file", Link: "the link", Directory: "the directory"}[type(entry)]
-    log.warning("%s: %s (%s) gives way (%s)", path, kind, origin, known.origins[0])
+    other = known.origins[0]
+    log.warning("%s: %s (%s) is ignored: the path is taken (%s)", path, kind, origin, other)

@@ -1,4 +1,4 @@
-"""What a bundle is made of: files, links and directories, their places and reasons. Pure."""
+"""The entries of a bundle: files, links and directories, with their paths and origins. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from magicpak.errors import MagicpakError
 
 
 class BundlePath(str):
-    """An absolute path within the bundle. It never leaves it: ``..`` at the root is the root."""
+    """An absolute path within the bundle; ``..`` at the root is the root."""
 
     __slots__ = ()
 
@@ -20,23 +20,23 @@ class BundlePath(str):
         return super().__new__(cls, posixpath.normpath("/" + text.lstrip("/")))
 
     def child(self, name: str) -> BundlePath:
-        """The entry of this name in it: a name that is neither ``.`` nor ``..``."""
+        """Return the path of ``name`` in this directory; not for ``.`` and ``..``."""
         return str.__new__(BundlePath, f"{'' if self == '/' else self}/{name}")
 
     @property
     def parent(self) -> BundlePath:
-        """The directory it lies in; of the root, the root."""
+        """The parent directory; for the root, the root."""
         return str.__new__(BundlePath, self.rpartition("/")[0] or "/")
 
     def parents(self) -> Iterator[BundlePath]:
-        """Go up from the directory it lies in, the root left out."""
+        """Yield the directories above this path, the nearest first, without the root."""
         parent = self.parent
         while parent != "/":
             yield parent
             parent = parent.parent
 
     def target(self, text: str) -> BundlePath:
-        """Return where a link that lies here, with this text, leads."""
+        """Return the target of a link at this path with this text."""
         return BundlePath(text if text.startswith("/") else f"{self.parent}/{text}")
 
 
@@ -66,7 +66,7 @@ class Origin(NamedTuple):
 
 
 class Meta(NamedTuple):
-    """What is kept of a host file beside its content."""
+    """The attributes of a host file that are kept."""
 
     mode: int
     """Permission bits, with set-uid, set-gid and sticky."""
@@ -79,22 +79,22 @@ class Meta(NamedTuple):
 
 
 class File(NamedTuple):
-    """A regular file, with the content of ``source`` or one that was made for it."""
+    """A regular file, with the content of ``source``, ``packed`` or ``content``."""
 
     source: str
-    """Where it is on this machine."""
+    """The path on this machine."""
     identity: tuple[int, int]
     """Device and inode of the source."""
     size: int
     meta: Meta
     packed: str | None = None
-    """A file that has the content instead: the source packed by upx."""
+    """The path of the source packed by upx."""
     content: bytes | None = None
-    """The content itself, where it was generated."""
+    """The generated content."""
 
     @property
     def stored(self) -> object:
-        """What is equal where two paths of the bundle have the same file, stored once."""
+        """A key that two paths share if they have the same file, which is stored once."""
         if self.packed is None and self.content is None:
             return self.identity
         return self.packed or self.content
@@ -118,7 +118,7 @@ Entry = File | Link | Directory
 
 
 class Placed(NamedTuple):
-    """An entry with its place and the reason for it."""
+    """An entry with its path and its origin."""
 
     path: BundlePath
     entry: Entry
@@ -126,41 +126,41 @@ class Placed(NamedTuple):
 
 
 class Item(NamedTuple):
-    """An entry of the bundle, with all the reasons for it."""
+    """An entry of the bundle, with all its origins."""
 
     entry: Entry
     origins: tuple[Origin, ...]
 
     def because(self, *whys: Why) -> bool:
-        """Tell whether one of these is among the reasons."""
+        """Tell whether one of the origins has one of these reasons."""
         return any(origin.why in whys for origin in self.origins)
 
     def dated(self, mtime: int) -> Item:
-        """Return it with another time, in nanoseconds."""
+        """Return a copy with another time, in nanoseconds."""
         meta = self.entry.meta._replace(mtime=mtime)
         return self._replace(entry=self.entry._replace(meta=meta))
 
 
 class PlaceTaken(MagicpakError):
-    """An input, and another one or what it needs, would lie at the same path of the bundle."""
+    """An input has the same path in the bundle as another input or a needed file."""
 
     path: str
     first: Origin
     second: Origin
 
     def __str__(self) -> str:
-        advice = "give the executable another path by --install-to"
+        advice = "give the executable another path with --install-to"
         if self.first.why is self.second.why is Why.INPUT:
             names = {posixpath.basename(origin.of) for origin in (self.first, self.second)}
             directory = "end --install-to with '/' to give a directory"
-            advice = directory if len(names) > 1 else "give each of them a run of its own"
+            advice = directory if len(names) > 1 else "bundle each of them in a separate run"
         return (
             f"{self.path} of the bundle cannot be both {self.first} and {self.second}; {advice}"
         )
 
 
 class BelowFile(MagicpakError):
-    """An entry would lie below something that is no directory."""
+    """An entry is below a file."""
 
     path: str
     origin: Origin

@@ -1,7 +1,7 @@
 """Lay a bundle out for an image whose /bin, /lib and so on are links into /usr. Pure.
 
 Builders do not follow such a link: BuildKit refuses to copy a directory onto it, and the classic
-builder of Docker replaces it, with all that was found through it.
+builder of Docker replaces it, which hides all files behind it.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from magicpak.plan.bundle import Bundle
 from magicpak.plan.entry import BundlePath, Item, Link, Meta, Origin, Why
 
 MERGED = ("bin", "lib", "lib32", "lib64", "libo32", "libx32", "sbin")
-"""What is a link into /usr where that is merged (file-hierarchy(7))."""
+"""The links into /usr on a system with a merged /usr (file-hierarchy(7))."""
 
 
 def merge(bundle: Bundle) -> Bundle:
-    """Make these links; ``Bundle.settled`` then moves what lies below them."""
-    items = {path: _leading_there_from_usr(path, item) for path, item in bundle}
+    """Add these links; ``Bundle.settled`` then moves the entries below them."""
+    items = {path: _retargeted(path, item) for path, item in bundle}
     for path in map(BundlePath, MERGED):
         known = bundle.get(path)
         if path in bundle.directories and not (known and isinstance(known.entry, Link)):
@@ -23,8 +23,8 @@ def merge(bundle: Bundle) -> Bundle:
     return Bundle(items)
 
 
-def _leading_there_from_usr(path: BundlePath, item: Item) -> Item:
-    """Let a relative link lead to the same as before when it is moved."""
+def _retargeted(path: BundlePath, item: Item) -> Item:
+    """Change a relative link that will move, so that its target stays the same."""
     if not isinstance(item.entry, Link) or item.entry.text.startswith("/") or _moved(path) == path:
         return item
     target = path.target(item.entry.text)

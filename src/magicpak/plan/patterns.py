@@ -1,7 +1,7 @@
-"""What an include and an exclude pattern match. Pure.
+"""Read include and exclude patterns. Pure.
 
-The language is that of glob(7) without backslash escapes, and with ``**`` as a whole component for
-any number of directories. A leading dot is an ordinary character.
+The syntax is that of glob(7) without backslash escapes. ``**`` as a whole component matches any
+number of directories. A leading dot is an ordinary character.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RECURSIVE = "**"
 
 
 class InvalidPattern(MagicpakError):
-    """A glob pattern that cannot be read."""
+    """A glob pattern has a syntax error."""
 
     pattern: str
     position: int
@@ -33,16 +33,16 @@ class InvalidPattern(MagicpakError):
 
 
 class Component(NamedTuple):
-    """One component of an include pattern: a plain name, or a pattern for names."""
+    """One component of an include pattern: a literal name, or a pattern for names."""
 
     text: str
     literal: str | None
-    """The name itself, where the component has no wildcard."""
+    """The name itself, if the component has no wildcard."""
     matches: Matcher
 
     @property
     def recursive(self) -> bool:
-        """Whether it stands for any number of directories."""
+        """Whether it matches any number of directories."""
         return self.text == RECURSIVE
 
 
@@ -59,7 +59,7 @@ class Include(NamedTuple):
 def include(pattern: str) -> Include:
     """Read an include pattern. Raises InvalidPattern."""
     _check_stars(pattern)
-    # Of several '**' in a row one is enough, and the others would multiply the time.
+    # Several '**' in a row match the same as one, but multiply the time.
     pairs = itertools.pairwise(["", *_split(pattern)])
     parts = [part for before, part in pairs if {before, part} != {RECURSIVE}]
     components = tuple(Component(part, _literal(part), _matcher(part)) for part in parts)
@@ -67,12 +67,12 @@ def include(pattern: str) -> Include:
 
 
 def exclude(pattern: str) -> Matcher:
-    """Read an exclude pattern: it must match a whole path, and ``*`` crosses ``/``.
+    """Read an exclude pattern: it must match a whole path, and ``*`` matches ``/`` too.
 
     Raises InvalidPattern.
     """
     _check_stars(pattern)
-    # No path ends with a slash; one after a last '**' belongs to that.
+    # No path ends with a slash; read a final '**/' as '**'.
     return _matcher(pattern.removesuffix("/") if pattern.endswith("**/") else pattern)
 
 
@@ -86,19 +86,19 @@ def _check_stars(pattern: str) -> None:
         start, end = stars.span()
         if end - start > 2:
             raise InvalidPattern(pattern, start + 2, "wildcards are either '*' or '**'")
-        alone = (start == 0 or pattern[start - 1] == "/") and (
+        is_component = (start == 0 or pattern[start - 1] == "/") and (
             end == len(pattern) or pattern[end] == "/"
         )
-        if not alone:
-            raise InvalidPattern(pattern, start, "'**' has to be a whole component of the path")
+        if not is_component:
+            raise InvalidPattern(pattern, start, "'**' must be a whole component of the path")
 
 
 CLASS = re.compile(r"\[(!?)((?<=!).[^]]*|[^!][^]]*)\]", re.DOTALL)
-"""A character class; ``]`` is an ordinary character in the first place, also after the ``!``."""
+"""A character class; ``]`` is literal at the start, also after the ``!``."""
 
 
 def _without_classes(pattern: str) -> str:
-    """Blank the character classes, in which a star is a star. Raises InvalidPattern."""
+    """Blank the character classes, in which stars are literal. Raises InvalidPattern."""
     blanked = CLASS.sub(lambda match: " " * len(match[0]), pattern)
     if "[" in blanked:
         raise InvalidPattern(pattern, blanked.index("["), "'[' has no ']'")
@@ -114,7 +114,7 @@ def _split(pattern: str) -> list[str]:
 
 
 def _literal(part: str) -> str | None:
-    """Return the name that a component stands for, if it is only one."""
+    """Return a component as a name, if it has no wildcard."""
     return None if re.search(r"[*?[]", part) else part
 
 
@@ -123,9 +123,9 @@ ANY_DIRECTORIES = "(?:.*?/)??"
 
 
 def _translate(pattern: str) -> str:
-    """Write a pattern, or a component of one, as a regular expression."""
+    """Translate a pattern, or a component of one, to a regular expression."""
     regex = ""
-    wild, fixed = "", ""  # a wildcard, and what follows it up to the next one
+    wild, fixed = "", ""  # a wildcard, and the regex between it and the next one
     position = 0
     number = 0
     while position < len(pattern):
@@ -140,7 +140,7 @@ def _translate(pattern: str) -> str:
 
 
 def _token(pattern: str, position: int) -> tuple[int, str, str]:
-    """Read what stands at a position: its length, and a wildcard or a regular expression."""
+    """Read the token at a position: its length, and a wildcard or a regular expression."""
     group = CLASS.match(pattern, position)
     if group:
         return len(group[0]), "", _class(group[1], group[2])
@@ -152,15 +152,15 @@ def _token(pattern: str, position: int) -> tuple[int, str, str]:
 
 
 def _first(wild: str, fixed: str, number: int) -> str:
-    """Match where it is found first, for good: the next wildcard takes whatever follows.
+    """Match the first occurrence without backtracking, like an atomic group.
 
-    Without that, the time to fail grows exponentially with the number of wildcards.
+    With backtracking, the time to fail grows exponentially with the number of wildcards.
     """
     return f"(?=(?P<g{number}>{wild}{fixed}))(?P=g{number})" if wild else fixed
 
 
 def _class(negated: str, body: str) -> str:
-    """Write a character class; ``a-z`` is a range, a dash at an end is a dash."""
+    """Translate a character class; ``a-z`` is a range, a dash at either end is literal."""
     members = []
     position = 0
     while position < len(body):
