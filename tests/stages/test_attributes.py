@@ -42,5 +42,5 @@ def test_source_date_epoch_clamps_times(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_source_date_epoch_that_is_no_time_is_told(tmp_path: Path, text: str) -> None:
     lines = done(magicpak("/bin/true", tmp_path / "out", SOURCE_DATE_EPOCH=text))
     assert lines == [
-        f"warning: SOURCE_DATE_EPOCH={text} has no effect: it is no number of seconds"
+        f"warning: SOURCE_DATE_EPOCH={text} is ignored: it is not a number of seconds"
     ]

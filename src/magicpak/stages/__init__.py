@@ -1,1 +1,1 @@
-"""The stages of the job, one a module: each takes the run and the plan, and returns the plan."""
+"""The stages of the pipeline, one per module. Each takes the run and a plan, and returns a plan."""

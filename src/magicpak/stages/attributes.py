@@ -1,4 +1,4 @@
-"""Give every entry the directories in which it lies, and the times that a build can repeat."""
+"""Add the missing parent directories, and set reproducible times."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ log = logging.getLogger(__name__)
 
 
 def complete(run: Run, bundle: Bundle) -> Bundle:
-    """Add the directories that have no entry yet, and set all times."""
+    """Add the parent directories that have no entry, and set all times."""
     return bundle.add(run.host.parents(bundle)).timed(_latest(os.environ))
 
 
 def _latest(environment: Mapping[str, str]) -> int | None:
-    """Return what SOURCE_DATE_EPOCH bounds the times to, in nanoseconds."""
+    """Return the upper bound of times that SOURCE_DATE_EPOCH sets, in nanoseconds."""
     epoch = environment.get("SOURCE_DATE_EPOCH", "")
     if epoch.isascii() and epoch.isdecimal():
         return int(epoch) * 10**9
     if epoch:
-        log.warning("SOURCE_DATE_EPOCH=%s has no effect: it is no number of seconds", epoch)
+        log.warning("SOURCE_DATE_EPOCH=%s is ignored: it is not a number of seconds", epoch)
     return None

@@ -25,29 +25,29 @@ ADVICE = (
     ("CantPackException", "upx cannot pack this kind of file; leave out --compress"),
     ("UnknownExecutableFormatException", "upx cannot pack this kind of file; leave out --compress"),
 )
-"""What to do about an exception that upx names in its output."""
+"""The advice for each exception that upx names in its output."""
 
 
 class CompressionFailed(MagicpakError):
-    """The program upx ended with a failure."""
+    """upx failed."""
 
     status: int
     output: str
 
     def __str__(self) -> str:
-        said = printable(self.output) or process.describe(self.status)
+        reason = printable(self.output) or process.describe(self.status)
         advice = next((advice for name, advice in ADVICE if name in self.output), None)
-        return f"upx failed with non-zero exit code: {said}" + (f": {advice}" if advice else "")
+        return f"upx failed with non-zero exit code: {reason}" + (f": {advice}" if advice else "")
 
 
 def compress(run: Run, bundle: Bundle) -> Bundle:
-    """Replace the content of each input by a packed one. Raises what ``upx`` raises."""
+    """Replace the content of each input with a packed copy. Raises what ``upx`` raises."""
     if not run.options.compress:
         return bundle
     for each in run.inputs:
         elf = each.programs[0][1]
         if elf is None:
-            log.warning("%s is a script: not compressed", each.path)
+            log.warning("%s is not compressed: it is a script", each.path)
             continue
         log.info("compress %s", each.path)
         packed = upx(elf.path, run.options.upx_arg, scratch=run.scratch, tool=run.options.upx)
@@ -73,37 +73,37 @@ def upx(
     tool: str = "upx",
     run: Runner = process.run,
 ) -> str:
-    """Pack a copy of the executable, made in the directory ``scratch``, and return its path.
+    """Pack a copy of the executable in the directory ``scratch``, and return its path.
 
-    Raises CompressionFailed; ToolNotFound; IoError when the copy cannot be made.
+    Raises CompressionFailed; ToolNotFound; IoError if the copy cannot be made.
     """
     program = tools.find(tool, "upx", "--upx")
     copy = _copy(executable, scratch)
-    # The copy's path is absolute, so that a name which begins with "-" is no option.
+    # The path is absolute: upx would take a relative one that begins with "-" as an option.
     done = run([program, "--no-color", "--no-progress", *arguments, copy])
     for line in (done.stdout + done.stderr).decode(errors="replace").splitlines():
         log.debug("upx: %s", line)
     if done.status != 0:
-        raise CompressionFailed(done.status, _said(done, copy, executable))
+        raise CompressionFailed(done.status, _output(done, copy, executable))
     return copy
 
 
 def _copy(executable: str, scratch: str) -> str:
-    """Copy the executable under its own name, which upx prints, so that upx may write to it."""
+    """Make a copy that upx may write to. It keeps the file name, which upx prints."""
     try:
-        # In a directory of its own: executables of several directories may have one name.
+        # One directory per copy: two executables may have the same file name.
         directory = tempfile.mkdtemp(dir=os.path.abspath(scratch))
         copy = os.path.join(directory, os.path.basename(executable))
         shutil.copy2(executable, copy)
         # upx refuses a file that its owner cannot write, and one with set-id bits.
         os.chmod(copy, os.stat(copy).st_mode & 0o777 | 0o600)
     except OSError as e:
-        full = e.filename2 if e.errno == errno.ENOSPC else None  # the copy, not what is copied
+        full = e.filename2 if e.errno == errno.ENOSPC else None  # the copy, not the source
         raise IoError(e.errno or 0, e.strerror or str(e), full or e.filename or executable) from e
     return copy
 
 
-def _said(done: process.Completed, copy: str, executable: str) -> str:
-    """Return what upx printed about its failure, with the copy under the name that users know."""
-    said = one_line(done.stderr) or one_line(done.stdout)
-    return said.replace(copy, executable)
+def _output(done: process.Completed, copy: str, executable: str) -> str:
+    """Return the error output of upx, with the path of the executable instead of the copy's."""
+    output = one_line(done.stderr) or one_line(done.stdout)
+    return output.replace(copy, executable)

@@ -1,4 +1,4 @@
-"""Run the inputs under strace, and add what they touch: ``--dynamic``, ``--dynamic-log``."""
+"""Run the inputs under strace, and add the files they use: ``--dynamic``, ``--dynamic-log``."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 
 
 def analyse(run: Run, bundle: Bundle) -> Bundle:
-    """Add what traced runs touched. Raises what ``trace`` raises, and IoError."""
+    """Add the files that traced runs use. Raises what ``trace`` raises, and IoError."""
     options = run.options
     if not (options.dynamic or options.dynamic_log):
         return bundle
-    from magicpak import trace  # noqa: PLC0415  only a run that traces pays for its import
+    from magicpak import trace  # noqa: PLC0415  imported only where it is used
 
     for path in options.dynamic_log:
         log.info("read the trace %s", path)
@@ -33,7 +33,7 @@ def analyse(run: Run, bundle: Bundle) -> Bundle:
     if options.dynamic_log:
         return bundle
     for each, arguments in itertools.product(run.inputs, options.runs()):
-        log.info("run %s and watch", shlex.join((each.path, *arguments)))
+        log.info("run %s under strace", shlex.join((each.path, *arguments)))
         touched = trace.run(
             each.path,
             arguments,

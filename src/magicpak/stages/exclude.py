@@ -1,4 +1,4 @@
-"""Leave out what patterns match: ``--exclude`` has the last word on what is in the bundle."""
+"""Remove the entries that patterns match: ``--exclude``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 def exclude(run: Run, bundle: Bundle) -> Bundle:
-    """Take out the matches; ``Bundle.excluded`` has them. Raises BelowFile."""
+    """Remove the matches, and keep them in ``Bundle.excluded``. Raises BelowFile."""
     if log.isEnabledFor(logging.INFO):
         for text, matches in zip(run.options.exclude, run.excludes, strict=True):
             log.info("exclude %s: %d matches", text, sum(matches(path) for path, _ in bundle))

@@ -1,4 +1,4 @@
-"""Add what patterns match, and the libraries it needs: ``--include``."""
+"""Add the files that patterns match, and the libraries they need: ``--include``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Place the executables, and the interpreters that run those which are scripts."""
+"""Add the executables, and the interpreters of scripts."""
 
 from __future__ import annotations
 

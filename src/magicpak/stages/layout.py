@@ -1,4 +1,4 @@
-"""Settle where everything lies: behind the links on its way, and with ``--merged-usr`` in /usr."""
+"""Move entries to their final paths: past symbolic links, and into /usr (``--merged-usr``)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from magicpak.stages.run import Run
 
 
 def settle(run: Run, bundle: Bundle) -> Bundle:
-    """Move each entry to the path at which the file system will show it."""
+    """Move each entry to the directory that its parent path resolves to."""
     if run.options.merged_usr:
         bundle = merged_usr.merge(bundle)
     return bundle.settled()

@@ -1,4 +1,4 @@
-"""Add the dynamic loader and the shared libraries: of the inputs, and of what later stages add."""
+"""Add the dynamic loader and the shared libraries, for inputs and for entries of later stages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def resolve(run: Run, bundle: Bundle) -> Bundle:
-    """Add what the loader maps for the inputs. Raises LookupFailed, LookupRefused, PlaceTaken."""
+    """Add the closures of the inputs. Raises LookupFailed, LookupRefused, PlaceTaken."""
     log.info("resolve shared libraries")
     programs = (
         (path, elf) for each in run.inputs for path, elf in each.programs if elf is not None
@@ -21,10 +21,10 @@ def resolve(run: Run, bundle: Bundle) -> Bundle:
 
 
 def with_libraries(run: Run, placed: list[Placed], bundle: Bundle) -> Bundle:
-    """Add entries, and what the ELF objects among them need."""
+    """Add entries, and the closures of the ELF objects among them."""
     bundle = bundle.add(placed)
     files = {p.entry.identity: p.entry for p in placed if isinstance(p.entry, File)}
-    # By where it is: what a relative pattern matches lies elsewhere in the bundle.
+    # Use host paths: the path in the bundle differs for a match of a relative pattern.
     objects = [
         (file.source.removeprefix(run.host.sysroot), elf)
         for file in files.values()
@@ -34,12 +34,12 @@ def with_libraries(run: Run, placed: list[Placed], bundle: Bundle) -> Bundle:
 
 
 def _object(run: Run, file: File) -> Elf | None:
-    """Read a file if it is something that the loader loads."""
+    """Read a file; None unless the loader can load it."""
     if file.size < SMALLEST or not is_elf(file.source):
         return None
     try:
         elf = run.host.read_at(file.source, file.source)
     except MalformedExecutable as e:
-        log.warning("%s: bundled without libraries", e)
+        log.warning("%s; its libraries are not bundled", e)
         return None
     return elf if elf.kind in ("ET_DYN", "ET_EXEC") else None

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def make(run: Run, bundle: Bundle) -> Bundle:
-    """Add the directories, with the mode and owner of this machine's where it has them."""
+    """Add the directories. One that exists on the host has its mode and owner."""
     return bundle.add(_directories(run))
 
 

@@ -1,4 +1,4 @@
-"""Replay the loader inside the plan, and add what it takes to find every library there."""
+"""Replay the loader inside the bundle, and add the configuration that it needs there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def mend(run: Run, bundle: Bundle) -> Bundle:
-    """Add the loader's configuration where it needs one. Raises WillNotStart."""
+    """Add the loader's configuration where the replay needs one. Raises WillNotStart."""
     log.info("replay the loader in the bundle")
     judge.warn_of_excluded(bundle.excluded)
     return replay.replay(bundle, run.resolver.roots.values(), run.host)

@@ -1,4 +1,4 @@
-"""What the stages of a run share: the options, the inputs, and the doors to the outside."""
+"""The state that the stages of a run share: options, inputs, host files and resolver."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from magicpak.plan import BundlePath, patterns
 log = logging.getLogger(__name__)
 
 Show = Callable[[int], AbstractContextManager[Progress]]
-"""Shows the progress of writing that many bytes."""
+"""Shows the progress of a write; takes its total in bytes."""
 
 
 @contextlib.contextmanager
@@ -36,17 +36,17 @@ def no_progress(_total: int) -> Iterator[Progress]:
 
 
 class Input(NamedTuple):
-    """An executable to bundle, with the programs it takes to run it: itself, or interpreters."""
+    """An executable to bundle, and the programs that run it: itself and its interpreters."""
 
     path: str
     place: BundlePath
     programs: tuple[tuple[str, Elf | None], ...]
-    """Paths of the host; None for a script."""
+    """Host paths; None for a script."""
     relocated: bool
 
 
 class Run(NamedTuple):
-    """One run of the pipeline: what was asked for, and how its stages reach the outside."""
+    """One run of the pipeline: what the user asked for, and what the stages work with."""
 
     options: Options
     includes: tuple[patterns.Include, ...]
@@ -62,7 +62,7 @@ class Run(NamedTuple):
 
 @contextlib.contextmanager
 def opened(options: Options, show: Show) -> Iterator[Run]:
-    """Check the options, open the doors, and read the inputs; at the end close the doors.
+    """Check the options, read the inputs and yield the run; at the end, clean up.
 
     Raises Unsupported, InvalidPattern, DestinationInvalid, DestinationNotEmpty, IoError, and what
     ``load`` raises.
@@ -104,8 +104,8 @@ def load(host: Host, path: str, options: Options) -> Input:
     """Read an input. Raises MalformedExecutable, ScriptFailed, IoError, Unsupported."""
     log.info("load %s", path)
     run_by = tuple(programs(host, path))
-    own = run_by[0][1]
-    if own is not None and not own.needed and own.interpreter is None:
+    elf = run_by[0][1]
+    if elf is not None and not elf.needed and elf.interpreter is None:
         log.warning("%s is statically linked or packed: nothing is bundled with it", path)
     place = host.place(path)
     if options.install_to is None:

@@ -12,9 +12,9 @@ log = logging.getLogger(__name__)
 
 
 def write(run: Run, bundle: Bundle) -> Bundle:
-    """Write OUTPUT, or leave it as it was.
+    """Write OUTPUT; on failure, leave it unchanged.
 
-    Raises IoError, DestinationNotEmpty; and what ``jail.check`` raises when the test fails.
+    Raises IoError, DestinationNotEmpty, and what ``jail.check`` raises if the test fails.
     """
     files, size = bundle.totals
     log.info("write %s", run.options.output)
@@ -27,8 +27,8 @@ def write(run: Run, bundle: Bundle) -> Bundle:
 
 
 def _test(run: Run, tree: str) -> tuple[str, ...]:
-    """Run the test in the staged bundle; return the paths of the files that it altered."""
-    from magicpak import jail  # noqa: PLC0415  only a run that tests pays for its import
+    """Test the staged bundle; return the paths of the files that the test altered."""
+    from magicpak import jail  # noqa: PLC0415  imported only where it is used
 
     log.info("test the bundle")
     options = run.options
