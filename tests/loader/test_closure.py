@@ -314,7 +314,7 @@ def test_what_is_worth_telling_is_told_once_and_by_value(
         found = closure(host.read("/exe"), "/exe", loader, host, Environment())
     assert [text for level, text in found.notices if level == logging.WARNING] == [
         "dlopen note of /exe requires libnone.so: not found",
-        "/lib/glibc-hwcaps/v9/liba.so has no plain variant beside it, for older processors",
+        "/lib/glibc-hwcaps/v9/liba.so has no baseline variant for older processors",
     ]
     assert not caplog.records
 

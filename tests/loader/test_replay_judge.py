@@ -101,7 +101,8 @@ def test_a_script_may_say_where_the_libraries_are(
     script.write_text(f"#!/bin/sh\nLD_LIBRARY_PATH={found.parent} {program}; test $? = 7\n")
     script.chmod(0o755)
     assert bundled(out, script, "-d") == (
-        f"warning: {program} will not find libf.so, unless LD_LIBRARY_PATH has {found}\n"
+        f"warning: {program} will not find libf.so "
+        f"unless LD_LIBRARY_PATH has the directory of {found}\n"
     )
     assert start(out, script).returncode == 0
 

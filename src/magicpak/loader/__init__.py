@@ -1,1 +1,1 @@
-"""Where the dynamic loader of an executable finds its libraries."""
+"""Find the libraries of an executable as its dynamic loader does."""

@@ -1,7 +1,7 @@
 """Read and write the loader's cache, /etc/ld.so.cache.
 
-The format is glibc's sysdeps/generic/dl-cache.h: a header, entries sorted downwards by name, their
-strings, and since glibc 2.33 an extension that names glibc-hwcaps subdirectories.
+The format is in glibc's sysdeps/generic/dl-cache.h: a header, entries in descending order of their
+names, their strings, and since glibc 2.33 an extension that names glibc-hwcaps subdirectories.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ EXTENSION_MAGIC = 0xEAA42174
 EXTENSION_GENERATOR = 0
 EXTENSION_HWCAPS = 1
 HWCAP_NAMED = 1 << 62
-"""Set in an entry's hwcap where the low 32 bits are an index into the extension's names."""
+"""Set in an entry's hwcap if its low 32 bits are an index into the extension's names."""
 
 GENERIC = 3
 """FLAG_ELF_LIBC6."""
@@ -37,7 +37,7 @@ REQUIRED = {
     ("EM_MIPS", 64): 0x0700,
     ("EM_LOONGARCH", 64): 0x1200,
 }
-"""The part of an entry's flags that tells the ABI; 0 for what is not listed."""
+"""The ABI bits of an entry's flags; 0 for an ABI that is not listed."""
 ARM_HARD_FLOAT = 0x0900
 EF_ARM_ABI_FLOAT_HARD = 0x400
 RISCV_FLOAT = {0: 0x0F00, 4: 0x1000}
@@ -51,7 +51,7 @@ class CacheEntry(NamedTuple):
     path: str
     flags: int
     hwcap: str = ""
-    """The glibc-hwcaps subdirectory it lies in, if any."""
+    """Its glibc-hwcaps subdirectory, if any."""
 
 
 class Cache(NamedTuple):
@@ -60,7 +60,7 @@ class Cache(NamedTuple):
     entries: dict[str, tuple[CacheEntry, ...]]
 
     def lookup(self, name: str, hwcaps: Sequence[str]) -> tuple[str, ...]:
-        """List the files the loader takes for ``name``, its choice first, the baseline last."""
+        """List the files for ``name`` in the loader's order of preference, the baseline last."""
         ranks = {level: rank for rank, level in enumerate(hwcaps)}
         ranks[""] = len(ranks)
         usable = [entry for entry in self.entries.get(name, ()) if entry.hwcap in ranks]
@@ -77,7 +77,7 @@ def flags(abi: Abi, e_flags: int) -> int:
 
 
 def select(entries: Iterable[CacheEntry], wanted: int) -> Cache:
-    """Keep what a loader of the ABI with these flags accepts."""
+    """Keep the entries that a loader with these flags accepts."""
     by_name: defaultdict[str, list[CacheEntry]] = defaultdict(list)
     for entry in entries:
         if entry.flags == wanted:
@@ -86,7 +86,7 @@ def select(entries: Iterable[CacheEntry], wanted: int) -> Cache:
 
 
 def parse(data: bytes, little_endian: bool) -> tuple[CacheEntry, ...]:
-    """Read a cache file. What is damaged or of another format has no entries, as for the loader."""
+    """Read a cache file. Like the loader, take a damaged or unknown one as empty."""
     try:
         return tuple(_parse(data, "<" if little_endian else ">"))
     except (struct.error, IndexError, ValueError):
@@ -96,7 +96,7 @@ def parse(data: bytes, little_endian: bool) -> tuple[CacheEntry, ...]:
 def _parse(data: bytes, order: str) -> Iterator[CacheEntry]:
     start = 0
     if data.startswith(OLD_MAGIC):
-        # The old format in front, for loaders older than glibc 2.2; the new one follows, aligned.
+        # The old format, for loaders before glibc 2.2, comes first; the new one follows, aligned.
         (count,) = struct.unpack_from(order + "I", data, 12)
         start = (16 + 12 * count + 7) // 8 * 8
     if data[start : start + len(MAGIC)] != MAGIC:
@@ -110,7 +110,7 @@ def _parse(data: bytes, order: str) -> Iterator[CacheEntry]:
         if hwcap & HWCAP_NAMED:
             level = names[hwcap & 0xFFFFFFFF]
         elif hwcap:
-            continue  # a legacy hwcaps directory: no current loader takes it
+            continue  # a legacy hwcaps directory: no current loader uses it
         else:
             level = ""
         yield CacheEntry(_text(data, start + key), _text(data, start + value), flag, level)
@@ -135,13 +135,13 @@ def _text(data: bytes, offset: int) -> str:
 
 
 def sort_key(name: str) -> tuple[tuple[int, int], ...]:
-    """Order names as _dl_cache_libcmp does: runs of digits by value, and above any other byte."""
+    """Order names as _dl_cache_libcmp does: runs of digits by value, after any other byte."""
     parts = re.findall(rb"\d+|\D", os.fsencode(name), re.DOTALL)
     return tuple((1, int(part)) if part.isdigit() else (0, part[0]) for part in parts)
 
 
 def serialise(entries: Iterable[CacheEntry], little_endian: bool) -> bytes:
-    """Write a cache file in the format of glibc 2.33 and later, which all since 2.2 read."""
+    """Write a cache file in the format of glibc 2.33, which loaders since glibc 2.2 can read."""
     order = "<" if little_endian else ">"
     ordered = sorted(set(entries), key=lambda e: (sort_key(e.name), e.hwcap, e.path), reverse=True)
     levels = sorted({entry.hwcap for entry in ordered if entry.hwcap})

@@ -1,4 +1,4 @@
-"""Tell whether the loader takes a file that it finds, or passes it over. Pure.
+"""Tell whether the loader accepts a file that it finds, or skips it. Pure.
 
 glibc: elf/dl-load.c (open_verify, _dl_map_object_from_fd). musl: ldso/dynlink.c (map_library).
 """
@@ -10,23 +10,23 @@ from magicpak.loader.search import Flavour
 
 
 def fits(elf: Elf, needer: Elf, flavour: Flavour) -> bool:
-    """Tell whether the loader takes a candidate or passes it over for the next place.
+    """Tell whether the loader accepts a candidate; if not, it tries the next one.
 
-    Raises MalformedExecutable where it stops instead.
+    Raises MalformedExecutable where the loader stops with an error.
     """
-    mine, its = needer.abi, elf.abi
+    wanted, found = needer.abi, elf.abi
     if flavour is Flavour.MUSL:
-        if its != mine:
+        if found != wanted:
             raise MalformedExecutable(elf.path, "it is for another machine or word size")
         return True
-    if its.bits != mine.bits:
+    if found.bits != wanted.bits:
         return False
-    if its.little_endian != mine.little_endian:
-        raise MalformedExecutable(elf.path, "its byte order is another one")
-    if its.machine != mine.machine or elf.float_abi != needer.float_abi:
+    if found.little_endian != wanted.little_endian:
+        raise MalformedExecutable(elf.path, "its byte order differs")
+    if found.machine != wanted.machine or elf.float_abi != needer.float_abi:
         return False
     if elf.kind != "ET_DYN" or elf.flags_1 & DF_1_PIE:
-        raise MalformedExecutable(elf.path, "it is an executable")
+        raise MalformedExecutable(elf.path, "it is not a shared library")
     if not elf.dynamic:
         raise MalformedExecutable(elf.path, "it has no dynamic section")
     return True

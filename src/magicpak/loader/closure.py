@@ -1,4 +1,4 @@
-"""Find all that a loader maps for an executable, on this processor and on the oldest one."""
+"""Find the closure of an executable, for this processor and for the oldest one."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def closure(
 ) -> Closure:
     """Find every library that the loader maps for an executable.
 
-    ``path`` is where the file itself lies (/proc/self/exe), which governs ``$ORIGIN``; empty where
-    the loader cannot know it.
+    ``path`` is the real path of the file (/proc/self/exe), from which ``$ORIGIN`` is derived. It is
+    empty where the loader cannot know it.
     """
     walk = Walk(loader, view, environment, ask).through(executable, path)
     variants = [library for library in walk.libraries if "/glibc-hwcaps/" in library.path]
@@ -37,17 +37,17 @@ def closure(
 
 
 def _baseline(variants: Iterable[Library], walk: Walk, older: Walk) -> tuple[Library, ...]:
-    """Return what an older processor loads instead, where all of that is there.
+    """Return the libraries that an older processor loads instead; none if one is missing.
 
-    Only plain files beside their variants count: one from elsewhere would be found in the bundle
-    before the variant, as the directories of LD_LIBRARY_PATH come last there.
+    Each must be in the directory of its hwcaps variant. In the bundle the directories of
+    LD_LIBRARY_PATH come last, so a plain library elsewhere would be found before the variant.
     """
     plain = {library.path for library in older.libraries}
     for library in variants:
         if re.sub("/glibc-hwcaps/[^/]+", "", library.path) not in plain:
-            walk.warn(f"{library.path} has no plain variant beside it, for older processors")
+            walk.warn(f"{library.path} has no baseline variant for older processors")
             return ()
     for failure in older.failures:
-        walk.warn(f"on a processor that has no use for glibc-hwcaps: {failure}")
+        walk.warn(f"on a processor without glibc-hwcaps: {failure}")
     known = {(library.name, library.path) for library in walk.libraries}
     return tuple(lib for lib in older.libraries if (lib.name, lib.path) not in known)

@@ -1,4 +1,4 @@
-"""Read /etc/ld.so.conf as ldconfig(8) does: which directories its cache is made of."""
+"""Read /etc/ld.so.conf as ldconfig(8) does: the directories that the cache covers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ log = logging.getLogger(__name__)
 
 CONFIGURATION = "/etc/ld.so.conf"
 DEPTH = 10
-"""Files that may include one another."""
+"""The limit of nested include directives."""
 
 Locate = Callable[[str], str]
-"""From a path to where that file is on this machine."""
+"""Maps a path to its location on this machine."""
 
 
 def directories(locate: Locate, path: str = CONFIGURATION, depth: int = 0) -> Iterator[str]:
-    """List the directories that a configuration names, with those of the files it includes."""
+    """List the directories that a configuration file and its included files name."""
     try:
         with open(locate(path), "rb") as file:
             lines = os.fsdecode(file.read()).splitlines()
@@ -51,9 +51,10 @@ def _names(locate: Locate, directory: str) -> list[str]:
 
 
 def cache(locate: Locate, flags: int) -> Cache:
-    """Make what ldconfig(8) would: every library by its file name, the first directory first.
+    """Build a cache of all libraries by file name, the first directory first.
 
-    For a tree in which ldconfig was not run yet. Links are there by the sonames.
+    It stands in for ldconfig(8) in a tree where that has not run yet. Packages have the links
+    named by soname.
     """
     entries = [
         CacheEntry(name, f"{directory}/{name}", flags)

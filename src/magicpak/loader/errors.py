@@ -1,4 +1,4 @@
-"""How the search for libraries fails."""
+"""Errors of the search for libraries."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from magicpak.errors import MagicpakError
 
 
 class LookupFailed(MagicpakError):
-    """A needed shared library is in none of the places where the loader looks."""
+    """A needed library is in none of the places that the loader searches."""
 
     name: str
     needed_by: str
     places: tuple[str, ...]
 
     def __str__(self) -> str:
-        looked = ", ".join(self.places) or "nowhere: no directory is searched for it"
-        # A name with a slash, as that of the interpreter, is looked for nowhere else.
-        other = "add its directory to LD_LIBRARY_PATH"
+        looked = ", ".join(self.places) or "no directory"
+        advice = "add its directory to LD_LIBRARY_PATH"
+        # The loader searches no directories for a name with a slash, such as the interpreter's.
         if "/" in self.name:
-            other = "give the tree that has it as --sysroot"
+            advice = "give the tree that has it as --sysroot"
         return (
             f"Unable to lookup shared library: {self.name}, needed by {self.needed_by}, "
-            f"is not found; looked in {looked}; install the package that has it, or {other}"
+            f"is not found; looked in {looked}; install the package that has it, or {advice}"
         )
 
 
 class LookupRefused(MagicpakError):
-    """The loader finds a file for a needed library, and cannot load it."""
+    """The loader finds a file for a needed library, but cannot load it."""
 
     name: str
     needed_by: str
@@ -35,24 +35,24 @@ class LookupRefused(MagicpakError):
     def __str__(self) -> str:
         return (
             f"Unable to lookup shared library: {self.name}, needed by {self.needed_by}: the loader "
-            f"finds {self.path} and stops there: {self.reason}; remove or replace that file"
+            f"finds {self.path} but cannot load it: {self.reason}; remove or replace that file"
         )
 
 
 class HelperFailed(MagicpakError):
-    """The program that asks the dynamic loader does not compile."""
+    """The helper program that queries the dynamic loader does not compile."""
 
     output: str
 
     def __str__(self) -> str:
         return (
             "Error happened during the compilation of library resolver: "
-            f"{self.output or 'the compiler said nothing'}"
+            f"{self.output or 'the compiler printed nothing'}"
         )
 
 
 class WillNotStart(MagicpakError):
-    """A program of the bundle needs what its loader will not find there."""
+    """A program needs a library that its loader does not find in the bundle."""
 
     path: str
     name: str
@@ -61,5 +61,5 @@ class WillNotStart(MagicpakError):
     def __str__(self) -> str:
         return (
             f"{self.path} would not start in the bundle: {self.name}: {self.reason}; "
-            f"--include what is missing, or --exclude {self.path}"
+            f"--include the missing file, or --exclude {self.path}"
         )

@@ -1,9 +1,9 @@
-/* Ask the dynamic loader that runs this program what only it knows.
+/* Query the dynamic loader that runs this program.
 
-   First it prints where the loader looks for the libraries of this very program, by dlinfo(3)
-   RTLD_DI_SERINFO: its RUNPATH, which is made to hold one directory for each token, and the default
-   directories. Then, for each name on stdin, the path that dlopen(3) loads it from, or nothing.
-   Every text is ended by a NUL, each list by an empty text.  */
+   First print the search path of this program, from dlinfo(3) RTLD_DI_SERINFO: its RUNPATH, which
+   is linked to have one directory for each token, and the default directories.  Then, for each name
+   on stdin, print the path from which dlopen(3) loads it, or nothing.  A NUL ends each string, and
+   an empty string ends each list.  */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -1,4 +1,4 @@
-"""Ask the real loader, by a small C program that runs under it."""
+"""Query the real loader through a small C program that it runs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from magicpak.system import process
 log = logging.getLogger(__name__)
 
 TOKENS = "$ORIGIN:$ORIGIN/$LIB:$ORIGIN/$PLATFORM"
-"""The helper's RUNPATH. Its own directory comes first, because a search path of which no directory
-exists is dropped by the loader, and would not be told."""
+"""The helper's RUNPATH. Its own directory comes first: the loader drops a search path in which no
+directory exists, and does not report it."""
 ANSWER_SECONDS = 15
 
 
 class SearchPath(NamedTuple):
-    """Where a loader looks by default, and what its tokens stand for."""
+    """The default directories of a loader, and the values of ``$LIB`` and ``$PLATFORM``."""
 
     directories: tuple[str, ...]
     lib: str
@@ -30,12 +30,12 @@ class SearchPath(NamedTuple):
 
 
 class Helper:
-    """The C program: compiled when it is first needed, then answering over its pipes."""
+    """The C program: compiled on first use, then queried through its pipes."""
 
     def __init__(
         self, interpreter: str, compiler: str, scratch: str, stack: contextlib.ExitStack
     ) -> None:
-        """Take what it needs to be compiled for ``interpreter``, below ``scratch``."""
+        """Prepare to compile it for ``interpreter``, below ``scratch``."""
         self._interpreter = interpreter
         self._compiler = compiler
         self._scratch = scratch
@@ -45,9 +45,9 @@ class Helper:
         self._tried = False
 
     def search_path(self) -> SearchPath | None:
-        """Ask where the loader looks; None where the program does not run here.
+        """Return the loader's search path; None where the helper does not run here.
 
-        Raises HelperFailed when it does not compile.
+        Raises HelperFailed if it does not compile.
         """
         if not self._tried:
             self._tried = True
@@ -55,7 +55,7 @@ class Helper:
         return self._search_path
 
     def _compile(self) -> str:
-        """Compile in a directory that nobody else can have made."""
+        """Compile in a new, private directory."""
         program = os.path.join(tempfile.mkdtemp(prefix="helper-", dir=self._scratch), "helper")
         linking = ("--enable-new-dtags", f"--dynamic-linker={self._interpreter}", "-rpath", TOKENS)
         flags = (f"-Wl,{flag}" for flag in linking)
@@ -71,21 +71,21 @@ class Helper:
         except OSError as e:
             log.info("the loader helper does not start: %s", e)
             return
-        told = []
+        paths = []
         while answer := conversation.receive(ANSWER_SECONDS):
-            told.append(os.fsdecode(answer))
+            paths.append(os.fsdecode(answer))
         origin = os.path.dirname(program) + "/"
-        if answer is None or len(told) < 3 or not all(t.startswith(origin) for t in told[1:3]):
+        if answer is None or len(paths) < 3 or not all(p.startswith(origin) for p in paths[1:3]):
             log.info("the loader helper does not run under this loader")
             return
-        _, lib, platform, *directories = told
+        _, lib, platform, *directories = paths
         self._started = conversation
         self._search_path = SearchPath(
             tuple(directories), lib[len(origin) :], platform[len(origin) :]
         )
 
     def place(self, name: str) -> str | None:
-        """Ask where dlopen(3) loads a library from; its constructors run, in a forked child."""
+        """Return where dlopen(3) loads a library from; constructors run in a forked child."""
         self.search_path()
         if self._started is None:
             return None
@@ -96,7 +96,7 @@ class Helper:
 
 
 def _source() -> bytes:
-    """Read the C source from beside this module, wherever that was loaded from: also an archive."""
+    """Read helper.c from the directory or the archive that has this module."""
     module: Any = sys.modules[__name__]
     path = os.path.join(os.path.dirname(module.__file__), "helper.c")
     return bytes(module.__spec__.loader.get_data(path))

@@ -1,4 +1,4 @@
-"""Find out which loader governs an object, and what that loader knows."""
+"""Find the loader of an object, and the search path, hwcaps and cache of that loader."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ LEGACY_HWCAPS = {
     ("EM_X86_64", 64): {1: "x86_64", 2: "avx512_1"},
     ("EM_386", 32): {0: "sse2"},
 }
-"""What a bit of AT_HWCAP is called there (sysdeps/x86/dl-hwcap.h)."""
+"""The directory names of AT_HWCAP bits (sysdeps/x86/dl-hwcap.h)."""
 PRELOAD = "/etc/ld.so.preload"
 VERIFIED = (0, 2)
-"""What ``ld.so --verify`` returns for an object that this loader can load (rtld.c)."""
+"""The exit statuses of ``ld.so --verify`` for an object that this loader can load (rtld.c)."""
 
 
 class Compiler(NamedTuple):
@@ -68,30 +68,30 @@ class Compiler(NamedTuple):
     chosen: bool = False
 
     def find(self) -> str | None:
-        """Find it on PATH; None where only the default is missing. Raises ToolNotFound."""
+        """Find it on PATH; None if the default is missing. Raises ToolNotFound for a chosen one."""
         try:
             return tools.find(self.name, "cc", "--cc")
         except ToolNotFound:
             if self.chosen:
                 raise
-            log.info("no C compiler: the loader is read instead of asked")
+            log.info("no C compiler: the loader helper is not used")
             return None
 
 
 @dataclass(slots=True)
 class Identified:
-    """The loaders met in a run, each asked once."""
+    """The loaders found in a run, each examined once."""
 
     view: View
     locate: Callable[[str], str]
-    """From a path to where that file is on this machine."""
+    """Maps a path to its location on this machine."""
     scratch: str
     stack: contextlib.ExitStack
     compiler: Compiler = field(default_factory=Compiler)
     native: bool = True
-    """Whether programs of these files may run here: not so below a sysroot."""
+    """Whether these files may be run here; False for a sysroot."""
     dlopen: bool = True
-    """Whether a library that the search does not find may be asked for by dlopen(3)."""
+    """Whether to try dlopen(3) for a library that the search does not find."""
     known: dict[str, tuple[Loader, Ask | None]] = field(default_factory=dict)
 
     def governing(self, elf: Elf) -> str | None:
@@ -105,7 +105,7 @@ class Identified:
         return None
 
     def loader(self, interpreter: str, elf: Elf) -> tuple[Loader, Ask | None]:
-        """Describe a loader, with the way to ask it for a place."""
+        """Describe a loader, with a function that asks it for a library if it can be asked."""
         if interpreter not in self.known:
             musl = "ld-musl-" in interpreter.rpartition("/")[2]
             describe = self._musl if musl else self._glibc
@@ -125,7 +125,7 @@ class Identified:
         try:
             status = process.run((interpreter, "--verify", elf.path), env={}, timeout=10).status
         except (OSError, TimedOut):
-            return True  # it does not run here: its ABI has to do
+            return True  # it does not run here: rely on its ABI
         return status in VERIFIED
 
     def _musl(self, interpreter: str, _elf: Elf) -> tuple[Loader, None]:
@@ -142,8 +142,8 @@ class Identified:
         helper = self._helper(interpreter, elf)
         diagnostics = self._diagnostics(interpreter)
         path = told_by(diagnostics)
-        # A current loader tells by itself, which takes a twentieth of the time of a compilation; a
-        # compiler that the user has named is used all the same.
+        # The helper is for older loaders, or if the user named a compiler: the diagnostics take a
+        # twentieth of the time of a compilation.
         if helper is not None and (path is None or self.compiler.chosen):
             path = helper.search_path() or path
         path = path or self._read(interpreter, elf)
@@ -162,7 +162,7 @@ class Identified:
         return loader, helper.place if helper is not None and self.dlopen else None
 
     def _is_to_ask(self, interpreter: str) -> bool:
-        """Tell whether it is a loader: PT_INTERP can name any program, which must not be run."""
+        """Tell whether it is a loader: PT_INTERP can name any program, which must not run."""
         try:
             found = self.view.elf(interpreter) if self.native else None
         except (MalformedExecutable, IoError):
@@ -191,7 +191,7 @@ class Identified:
         return {key: value.strip('"') for key, _, value in lines}
 
     def _read(self, interpreter: str, elf: Elf) -> SearchPath:
-        """Read the default directories from the loader file: they lie there in one run."""
+        """Read the default directories from the loader file, in which they are adjacent."""
         try:
             with open(self.locate(interpreter), "rb") as file:
                 content = file.read()
@@ -201,7 +201,7 @@ class Identified:
         texts = os.fsdecode(run[0]).split("\0")[:-1] if run else USUAL_DIRECTORIES[elf.abi.bits]
         directories = tuple(text.rstrip("/") for text in texts)
         platform = elf.abi.machine.removeprefix("EM_").lower()
-        # The first system directory is "/" + $LIB wherever glibc is built for a distribution.
+        # In distributions, the first system directory of glibc is "/" + $LIB.
         return SearchPath(directories, directories[0].lstrip("/"), platform)
 
     def _cache(self, directory: str, elf: Elf) -> cache.Cache | None:
@@ -210,12 +210,12 @@ class Identified:
             with open(self.locate(f"{directory}/ld.so.cache"), "rb") as file:
                 return cache.select(cache.parse(file.read(), elf.abi.little_endian), flags)
         except OSError:
-            # In a tree that was just unpacked, the loader will have it when the tree is in use.
+            # In a tree that was just unpacked, ldconfig(8) has not made the cache yet.
             return None if self.native else conf.cache(self.locate, flags)
 
 
     def _preload(self) -> tuple[str, ...]:
-        """Read ld.so.preload: names with white space or colons between, and comments (ld.so(8))."""
+        """Read ld.so.preload: names separated by white space or colons, comments (ld.so(8))."""
         try:
             with open(self.locate(PRELOAD), "rb") as file:
                 text = os.fsdecode(file.read())
@@ -231,7 +231,7 @@ def musl_directories(listed: bytes) -> tuple[str, ...]:
 
 
 def told_by(diagnostics: dict[str, str]) -> SearchPath | None:
-    """Take the search path out of a loader's diagnostics; None where they do not tell it."""
+    """Return the search path in a loader's diagnostics; None where they lack it."""
     key = "path.system_dirs[{:#x}]"
     directories: list[str] = []
     while (value := diagnostics.get(key.format(len(directories)))) is not None:
@@ -252,7 +252,7 @@ def active_hwcaps(diagnostics: dict[str, str]) -> tuple[str, ...]:
 def legacy_hwcaps(diagnostics: dict[str, str], abi: Abi) -> tuple[str, ...]:
     """List the subdirectories that glibc searched before glibc-hwcaps, up to 2.36.
 
-    They are all selections of ``tls``, the platform and the processor's features, in this order
+    They are all subsets of ``tls``, the platform and the processor's features, in this order
     (elf/dl-hwcaps.c, _dl_important_hwcaps).
     """
     release = re.match(r"(\d+)\.(\d+)", diagnostics.get("version.version", ""))

@@ -1,6 +1,6 @@
-"""The files and the loader as they are inside the bundle.
+"""The files and the loader inside the bundle.
 
-There is no LD_LIBRARY_PATH there, and no cache but the one that mend.py generates.
+LD_LIBRARY_PATH is not set there, and the only cache is the one that mend.py generates.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from magicpak.plan import Bundle, BundlePath, File
 
 
 class BundleView(NamedTuple):
-    """The objects as the loader sees them inside the bundle."""
+    """The objects that the loader sees inside the bundle."""
 
     bundle: Bundle
     host: Host

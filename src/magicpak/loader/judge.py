@@ -1,4 +1,4 @@
-"""Tell what the loss of a library means: an error, a warning, or what the user asked for."""
+"""Report lost libraries: as an error, or as a warning."""
 
 from __future__ import annotations
 
@@ -21,29 +21,32 @@ def judge(
     excluded: Bundle,
     host: Host,
 ) -> None:
-    """Raise WillNotStart for a program that lost a library, unless ``excluded`` is why; or warn."""
-    gone = _Gone.of(excluded)
+    """Raise WillNotStart for a program that needs a lost library, or warn of the loss.
+
+    The loss of a library that the user excluded is only a warning.
+    """
+    removed = _Removed.of(excluded)
     for loss in losses:
         present = _present(loss, located)
         if present is not None:
-            _tell_present(loss, present)
+            _log_present(loss, present)
         else:
-            _judge(loss, gone, host)
+            _judge(loss, removed, host)
 
 
-class _Gone(NamedTuple):
-    """What was excluded, by path and by file."""
+class _Removed(NamedTuple):
+    """The excluded entries, by path and by file identity."""
 
     paths: frozenset[str]
     files: frozenset[tuple[int, int]]
 
     @classmethod
-    def of(cls, excluded: Bundle) -> _Gone:
+    def of(cls, excluded: Bundle) -> _Removed:
         files = (item.entry.identity for _, item in excluded if isinstance(item.entry, File))
         return cls(frozenset(path for path, _ in excluded), frozenset(files))
 
     def explains(self, loss: Lost, host: Host) -> bool:
-        """Tell whether it is missing because it was excluded: itself, or a link to it."""
+        """Tell whether a library is lost because it, or a link to it, was excluded."""
         libraries = (*loss.root.closure.libraries, *loss.root.closure.baseline)
         named = [library for library in libraries if library.name == loss.name]
         identities = {library.elf.identity for library in named}
@@ -56,31 +59,33 @@ class _Gone(NamedTuple):
 
 
 def _present(loss: Lost, located: Iterable[tuple[BundlePath, Root]]) -> BundlePath | None:
-    """Find a library that is in the bundle, but not where the loader looks by itself."""
+    """Find a lost library that is in the bundle, but outside the loader's search path."""
     if loss.starts:
         return None
     for path, root in located:
-        # LD_LIBRARY_PATH goes by the name of the file, and what is loaded already by its soname.
+        # LD_LIBRARY_PATH matches the file name; a library that is already loaded, the soname.
         named = loss.root.elf.runs and path.rpartition("/")[2] == loss.name
         if named or root.elf.soname == loss.name:
             return path
     return None
 
 
-def _tell_present(loss: Lost, path: str) -> None:
-    """Say when it is found all the same.
+def _log_present(loss: Lost, path: str) -> None:
+    """Log the condition under which the loader finds the library.
 
-    The program may have loaded it before, as Java does with libjvm.so; a script that starts the
-    program may set LD_LIBRARY_PATH.
+    A script that starts the program may set LD_LIBRARY_PATH. A program may load the library before
+    it loads the object, as Java does with libjvm.so.
     """
-    level = logging.WARNING if loss.root.elf.runs else logging.INFO
-    by = "unless LD_LIBRARY_PATH has" if loss.root.elf.runs else "unless its program has loaded"
-    log.log(level, "%s will not find %s, %s %s", loss.path, loss.name, by, path)
+    if loss.root.elf.runs:
+        level, condition = logging.WARNING, "LD_LIBRARY_PATH has the directory of"
+    else:
+        level, condition = logging.INFO, "its program has already loaded"
+    log.log(level, "%s will not find %s unless %s %s", loss.path, loss.name, condition, path)
 
 
-def _judge(loss: Lost, gone: _Gone, host: Host) -> None:
-    """Raise where a program would not start, unless that was asked for."""
-    if gone.explains(loss, host):
+def _judge(loss: Lost, removed: _Removed, host: Host) -> None:
+    """Raise WillNotStart if a program would not start, unless the user excluded the library."""
+    if removed.explains(loss, host):
         log.warning("%s will not find %s: it is excluded", loss.path, loss.name)
     elif loss.root.elf.runs and not loss.starts:
         raise WillNotStart(loss.path, loss.name, loss.reason)
@@ -89,7 +94,7 @@ def _judge(loss: Lost, gone: _Gone, host: Host) -> None:
 
 
 def warn_of_excluded(excluded: Bundle) -> None:
-    """Tell which of the excluded entries something needs."""
+    """Warn of excluded entries that an object needs."""
     for path, item in excluded:
         needs = [o for o in item.origins if o.why in (Why.NEEDED, Why.INTERPRETER)]
         if needs:

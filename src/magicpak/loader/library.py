@@ -1,4 +1,4 @@
-"""What is found for an executable: its libraries, and why they are where they are."""
+"""The closure of an executable: its libraries, and how each was found."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class View(Protocol):
 
 
 Ask = Callable[[str], str | None]
-"""Ask the real loader where it would load a name from."""
+"""Asks the real loader for the path from which it loads a name."""
 
 
 class Library(NamedTuple):
@@ -36,18 +36,18 @@ class Library(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """Something worth telling the user."""
+    """A message for the user."""
 
     level: int
-    """As in logging."""
+    """A level of ``logging``."""
     text: str
 
 
 class Closure(NamedTuple):
-    """All that one executable loads, in the loader's order, and what it does not find."""
+    """The libraries of one executable, in the loader's order, and those that are not found."""
 
     libraries: tuple[Library, ...] = ()
     failures: tuple[LookupFailed | LookupRefused, ...] = ()
     baseline: tuple[Library, ...] = ()
-    """What it loads instead on the oldest processor, which has no use for glibc-hwcaps."""
+    """The libraries loaded instead on the oldest processor, without glibc-hwcaps."""
     notices: tuple[Notice, ...] = ()

@@ -1,4 +1,4 @@
-"""Tell what an object is known to load by dlopen(3) while it runs. Pure."""
+"""List the libraries that an object is known to load by dlopen(3) at run time. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from magicpak.loader.search import Flavour, Loaded, Loader
 
 LIBGCC = "libgcc_s.so.1"
 GLIBC_OWN = ("libc.so.6", "libpthread.so.0")
-"""What defines the functions that load libgcc_s, and so names them all."""
+"""Libraries that define the functions that load libgcc_s, and so contain all their names."""
 
 
 class Later(NamedTuple):
-    """Alternatives of which the first that is found is loaded, and for what."""
+    """Alternative libraries, of which the first one found is loaded, and the reason."""
 
     sonames: tuple[str, ...]
     reason: str
@@ -22,7 +22,7 @@ class Later(NamedTuple):
 
 
 def loaded_later(loaded: Loaded, loader: Loader) -> Iterator[Later]:
-    """List what one object loads: libgcc_s to unwind threads, and what its notes name."""
+    """List what one object loads: libgcc_s to unwind threads, and the libraries in its notes."""
     own = loaded.elf.soname in GLIBC_OWN or loaded.path == loader.interpreter
     if loaded.elf.cancels and not own and loader.flavour is Flavour.GLIBC:
         yield Later((LIBGCC,), f"unwinding of threads in {loaded.path}")

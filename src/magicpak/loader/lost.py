@@ -1,4 +1,4 @@
-"""Compare what a loader finds inside the plan with what it found on the host."""
+"""Compare what a loader finds inside the bundle with what it found on the host."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from magicpak.plan import Bundle, BundlePath
 
 
 class Lost(NamedTuple):
-    """A library that the loader does not find in the bundle where it found it on the host."""
+    """A library that the loader found on the host, but does not find in the bundle."""
 
     root: Root
     path: str
@@ -24,7 +24,7 @@ class Lost(NamedTuple):
     name: str
     reason: str
     starts: bool = False
-    """Whether the program starts all the same."""
+    """Whether the program starts without it."""
 
 
 def losses(
@@ -38,7 +38,7 @@ def losses(
 def losses_without_proc(
     bundle: Bundle, located: Iterable[tuple[BundlePath, Root]], host: Host
 ) -> Iterator[Lost]:
-    """Find what a cache must tell a program that cannot tell where it lies.
+    """Find the libraries that programs lose without /proc; the cache must list them.
 
     Without /proc, as in a plain chroot, a loader does not know ``$ORIGIN`` of the program.
     """
@@ -67,16 +67,16 @@ def _differences(path: str, root: Root, found: Closure) -> Iterator[Lost]:
 def _changed(
     path: str, root: Root, host: Iterable[Library], bundle: Iterable[Library]
 ) -> Iterator[Lost]:
-    """Compare what is found by each name; of several the first counts, as for the loader."""
-    here = {library.name: library for library in reversed(tuple(host))}
-    there = {library.name: library for library in reversed(tuple(bundle))}
-    for name, library in sorted(here.items()):
-        if name not in there:
+    """Compare the libraries by name. The first one of a name counts, as for the loader."""
+    on_host = {library.name: library for library in reversed(tuple(host))}
+    inside = {library.name: library for library in reversed(tuple(bundle))}
+    for name, library in sorted(on_host.items()):
+        if name not in inside:
             if library.optional:
                 yield Lost(root, path, name, "it is loaded later, by dlopen", starts=True)
-        elif library.elf.identity != there[name].elf.identity:
-            reason = f"{there[name].path} is found instead of {library.path}"
-            # It starts; what then fails in that library's own search is told besides.
+        elif library.elf.identity != inside[name].elf.identity:
+            reason = f"{inside[name].path} is found instead of {library.path}"
+            # The program starts; a library that the other file does not find is another loss.
             yield Lost(root, path, name, reason, starts=True)
 
 
@@ -87,5 +87,5 @@ def _reason(failure: LookupFailed | LookupRefused) -> str:
 
 
 def _is_relative(name: str) -> bool:
-    """Tell whether it depends on the working directory, which only the image's author knows."""
+    """Tell whether a name depends on the working directory, which the image sets."""
     return "/" in name and not name.startswith("/")

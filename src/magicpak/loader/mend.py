@@ -1,4 +1,4 @@
-"""Generate what lets a loader find in the bundle what it found on the host: its configuration.
+"""Generate the configuration with which a loader finds in the bundle what it found on the host.
 
 glibc: ld.so.cache, and ld.so.conf for an ldconfig(8) that runs in the image later.
 musl: ld-musl-ARCH.path.
@@ -23,11 +23,11 @@ log = logging.getLogger(__name__)
 CACHE = BundlePath("/etc/ld.so.cache")
 CONFIGURATION = BundlePath("/etc/ld.so.conf")
 NO_FILE = (0, 0)
-"""The identity of what is no file of the host."""
+"""The identity of a generated file."""
 
 
 def musl_path(loader: Loader) -> BundlePath:
-    """Return where a loader of musl reads its search path."""
+    """Return the file from which musl's loader reads its search path."""
     architecture = loader.interpreter.rpartition("ld-musl-")[2].removesuffix(".so.1")
     return BundlePath(f"/etc/ld-musl-{architecture}.path")
 
@@ -35,7 +35,7 @@ def musl_path(loader: Loader) -> BundlePath:
 def configuration(
     bundle: Bundle, roots: Iterable[Root], wanted: Set[str], host: Host
 ) -> Iterator[Placed]:
-    """Make the files by which the loaders of some objects find the libraries of these names."""
+    """Generate the files that let the loaders find the libraries named in ``wanted``."""
     entries: set[cache.CacheEntry] = set()
     listed: defaultdict[str, list[Library]] = defaultdict(list)
     loaders: dict[str, Loader] = {}
@@ -65,9 +65,9 @@ def configuration(
 def links(
     bundle: Bundle, lost: Iterable[tuple[str, Root]], host: Host
 ) -> Iterator[Placed]:
-    """Make links where libraries are looked for that are needed by a path relative to ``$ORIGIN``.
+    """Make links to libraries whose needed name is a path relative to ``$ORIGIN``.
 
-    ``lost`` has the paths, and the objects for which the loader looks there.
+    ``lost`` has the expanded paths, and the objects that need them.
     """
     for name, root in lost:
         parent, _, base = name.rpartition("/")
@@ -94,9 +94,9 @@ def _entry(library: Library, flags: int, host: Host) -> cache.CacheEntry:
 
 
 def _taken_over(bundle: Bundle, loader: Loader) -> set[cache.CacheEntry]:
-    """Keep of the host's cache what is bundled, and lies in no directory searched by default.
+    """Keep the entries of the host's cache that are bundled and outside the default directories.
 
-    A program may load it by dlopen(3), which no replay of the start shows.
+    A program may load them by dlopen(3), which the replay of the start does not show.
     """
     if loader.cache is None:
         return set()
@@ -110,7 +110,7 @@ def _taken_over(bundle: Bundle, loader: Loader) -> set[cache.CacheEntry]:
 
 
 def directory(path: str) -> str:
-    """Return the directory of the search path that a library lies in or, by its level, below."""
+    """Return the directory of a library, without its glibc-hwcaps subdirectory."""
     return os.path.dirname(path).partition("/glibc-hwcaps/")[0]
 
 
@@ -126,7 +126,7 @@ def _generated(path: BundlePath, content: bytes) -> Placed:
 
 
 def report(before: Bundle, after: Bundle) -> None:
-    """Tell what was generated."""
+    """Log the generated entries."""
     for path, _ in after:
         if before.get(path) is None:
-            log.info("%s is made, for the loader to find what it found here", path)
+            log.info("%s is generated, so that the loader finds its libraries", path)

@@ -1,4 +1,4 @@
-"""Replay the loader inside the plan, and mend what it would not find there."""
+"""Replay the loader inside the bundle, and add the configuration that it needs there."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from magicpak.plan import Bundle, BundlePath, File
 
 
 def replay(bundle: Bundle, roots: Collection[Root], host: Host) -> Bundle:
-    """Return the plan with what it takes for the loader to find everything.
+    """Return the bundle with the configuration that the loader needs to find every library.
 
-    Raises WillNotStart where that cannot be had, and what was excluded is not why.
+    Raises WillNotStart if a program lacks a library that the user did not exclude.
     """
     resolved = [root for root in roots if root.loader is not None]
     located = list(_located(bundle, roots))
@@ -31,7 +31,7 @@ def replay(bundle: Bundle, roots: Collection[Root], host: Host) -> Bundle:
         if not (new or by_path):
             break
         bundle = bundle.add(by_path)
-        # What a lost library needs is seen only when that one is found: look ahead.
+        # The replay does not see what a lost library needs until it finds the library: look ahead.
         wanted |= new | {name for root in resolved for name in _far(root)}
     mend.report(bundle, mended)
     judge(lost, located, bundle.excluded, host)
@@ -40,7 +40,7 @@ def replay(bundle: Bundle, roots: Collection[Root], host: Host) -> Bundle:
 
 
 def _located(bundle: Bundle, roots: Iterable[Root]) -> Iterator[tuple[BundlePath, Root]]:
-    """Find the objects in the bundle: one of them may lie at several paths."""
+    """Find the objects in the bundle; one object may be at several paths."""
     by_identity = {root.elf.identity: root for root in roots}
     for path, item in bundle:
         if isinstance(item.entry, File) and item.entry.content is None:
@@ -50,7 +50,7 @@ def _located(bundle: Bundle, roots: Iterable[Root]) -> Iterator[tuple[BundlePath
 
 
 def _far(root: Root) -> Iterator[str]:
-    """Name what is found by a rule that a container does not have, in no default directory."""
+    """Yield libraries outside the default directories, found by a rule that a bundle lacks."""
     defaults = root.loader.directories if root.loader is not None else ()
     for library in root.closure.libraries:
         if library.place.how in (How.CACHE, How.LIBRARY_PATH, How.DLOPEN) and (

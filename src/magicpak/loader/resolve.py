@@ -1,4 +1,4 @@
-"""What an executable brings into the bundle: its loader and libraries, as entries."""
+"""Turn the loader and the libraries of an executable into entries of the bundle."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ log = logging.getLogger(__name__)
 
 
 class Root(NamedTuple):
-    """An object that a loader loads first, with all that it loads for it."""
+    """An object from which a loader starts, with its closure."""
 
     path: str
     elf: Elf
     loader: Loader | None = None
-    """None where nothing has to be loaded."""
+    """None if the object needs no loader, or none is found for it."""
     closure: Closure = Closure()
 
 
@@ -48,11 +48,11 @@ class Resolver:
         interpreter = self.loaders.governing(elf) if elf.interpreter or elf.needed else None
         if interpreter is None:
             if elf.needed:
-                log.warning("%s: no loader for it is here: its libraries are not bundled", path)
+                log.warning("%s: its libraries are not bundled: no loader is found for it", path)
             return Root(path, elf)
         loader, ask = self.loaders.loader(interpreter, elf)
-        # $ORIGIN of a program is where the file is, as /proc/self/exe has it; a library's is where
-        # it was found.
+        # $ORIGIN of a program comes from its real path (/proc/self/exe), and $ORIGIN of a library
+        # from the path by which it was found.
         found_by = os.path.join(self.environment.directory, path)
         place = self.host.real(path) if elf.runs else found_by
         found = closure(elf, place, loader, self.host, self.environment, ask=ask)
@@ -61,7 +61,7 @@ class Resolver:
         return Root(path, elf, loader, found)
 
     def entries(self, root: Root) -> Iterator[Placed]:
-        """Give the entries of the loader and the libraries of an object."""
+        """Yield the entries of the loader and the libraries of an object."""
         if root.loader is None:
             return
         interpreter = root.loader.interpreter
@@ -77,10 +77,10 @@ class Resolver:
     def among(
         self, paths: Iterable[tuple[str, Elf]], *, must_start: bool = False
     ) -> Iterator[Placed]:
-        """Give the entries that several objects bring.
+        """Yield the entries of the loaders and the libraries of several objects.
 
         With ``must_start``, raises LookupFailed or LookupRefused for a program that does not start.
-        Of others the replay judges: they may be excluded, or be started with another environment.
+        The replay checks other objects: they may be excluded, or run in another environment.
         """
         for path, elf in paths:
             root = self.root(path, elf)

@@ -18,14 +18,14 @@ from magicpak.loader.cache import Cache
 
 
 class Flavour(Enum):
-    """Whose loader it is: the two search differently."""
+    """The C library of a loader; the two search differently."""
 
     GLIBC = "glibc"
     MUSL = "musl"
 
 
 class How(Enum):
-    """By which rule a library is found."""
+    """The rule by which a library is found."""
 
     RPATH = "rpath"
     LIBRARY_PATH = "LD_LIBRARY_PATH"
@@ -44,22 +44,22 @@ class Loader(NamedTuple):
     interpreter: str
     flavour: Flavour
     directories: tuple[str, ...]
-    """Where it looks by default."""
+    """The default directories."""
     lib: str = "lib"
-    """What ``$LIB`` stands for."""
+    """The value of ``$LIB``."""
     platform: str = ""
-    """What ``$PLATFORM`` stands for."""
+    """The value of ``$PLATFORM``."""
     hwcaps: tuple[str, ...] = ()
     """Subdirectories of ``glibc-hwcaps`` that this processor can use, best first."""
     legacy: tuple[str, ...] = ()
     """Subdirectories that glibc before 2.37 searches after those, like ``tls/x86_64``."""
     cache: Cache | None = None
     preload: tuple[str, ...] = ()
-    """What /etc/ld.so.preload names."""
+    """The names in /etc/ld.so.preload."""
 
     @property
     def subdirectories(self) -> tuple[str, ...]:
-        """Where it looks in each directory before it looks in the directory itself."""
+        """The subdirectories that it searches in each directory before the directory itself."""
         return (*(f"glibc-hwcaps/{level}" for level in self.hwcaps), *self.legacy)
 
     @property
@@ -77,7 +77,7 @@ class Environment(NamedTuple):
 
     @classmethod
     def of_this_process(cls) -> Environment:
-        """Take what a program would be given that is started now."""
+        """Return the environment that a child process would inherit now."""
         preload = re.split("[ :]", os.environ.get("LD_PRELOAD", ""))
         return cls(
             os.environ.get("LD_LIBRARY_PATH", ""), tuple(filter(None, preload)), os.getcwd()
@@ -86,20 +86,20 @@ class Environment(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
-    """An object in the process, with the one that made it load."""
+    """An object in the process, with the object for which it was loaded."""
 
     path: str
-    """The path it was found by; of the executable, the path of the file itself."""
+    """The path by which it was found; for the executable, its real path."""
     elf: Elf
     loader: Loaded | None = None
 
     @property
     def origin(self) -> str:
-        """What ``$ORIGIN`` stands for in this object; empty where that is not known."""
+        """The value of ``$ORIGIN`` in this object; empty where it is unknown."""
         return self.path and (self.path.rpartition("/")[0] or "/")
 
     def chain(self) -> Iterator[Loaded]:
-        """Go up from this object to the executable."""
+        """Walk up from this object to the executable."""
         link: Loaded | None = self
         while link is not None:
             yield link
@@ -107,12 +107,12 @@ class Loaded:
 
 
 class Place(NamedTuple):
-    """A directory that is searched (or the cache), and why."""
+    """A directory that is searched (or the cache), and the rule for it."""
 
     how: How
     directory: str = ""
     of: str = ""
-    """The object whose RPATH or RUNPATH it is."""
+    """The object whose RPATH or RUNPATH has it."""
     candidates: tuple[str, ...] = ()
     """The files to try, best first."""
 
@@ -127,7 +127,7 @@ class Place(NamedTuple):
 def places(
     name: str, needer: Loaded, loader: Loader, environment: Environment
 ) -> Iterator[Place]:
-    """List where the loader looks for ``name``, which ``needer`` needs, in order."""
+    """List the places that the loader searches for ``name``, needed by ``needer``, in order."""
     if "/" in name:
         path = _below(environment.directory, name)
         yield Place(How.SLASH, path, candidates=(path,))
@@ -156,8 +156,8 @@ def _glibc(name: str, needer: Loaded, loader: Loader, environment: Environment) 
     if needer.elf.runpath is not None:
         yield from listed(How.RUNPATH, needer.elf.runpath, needer, needer.path)
     if loader.cache is not None:
-        # The loader tries its best entry alone. With DF_1_NODEFLIB the cache must not bring a
-        # default directory in by the back door.
+        # The loader tries only the best entry. With DF_1_NODEFLIB it ignores one in a default
+        # directory.
         best = loader.cache.lookup(name, loader.hwcaps)[:1]
         usable = (path for path in best if defaults or not _starts(path, loader.directories))
         yield Place(How.CACHE, candidates=tuple(usable))
@@ -175,7 +175,7 @@ def _musl(name: str, needer: Loaded, loader: Loader, environment: Environment) -
 
     yield from listed(How.LIBRARY_PATH, environment.library_path)
     for link in needer.chain():
-        # One list for both, RUNPATH where there are two, and both are inherited.
+        # musl treats both alike, and both are inherited. RUNPATH overrides RPATH.
         text = link.elf.runpath if link.elf.runpath is not None else link.elf.rpath
         how = How.RPATH if link.elf.runpath is None else How.RUNPATH
         expanded = _expand_musl(text or "", link)
@@ -201,12 +201,12 @@ TOKEN = re.compile(r"\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)(?![A-Z
 
 
 def expand(text: str, origin: str, loader: Loader) -> str:
-    """Expand the dynamic string tokens of glibc; any other ``$`` stands for itself.
+    """Expand the dynamic string tokens of glibc; any other ``$`` is literal.
 
-    Empty where the loader does not know what a token stands for.
+    Returns an empty string where the loader does not know the value of a token.
     """
     if "$" not in text or loader.flavour is Flavour.MUSL:
-        return text  # musl knows tokens in RPATH and RUNPATH alone
+        return text  # musl expands tokens only in RPATH and RUNPATH
     values = {"ORIGIN": origin, "LIB": loader.lib, "PLATFORM": loader.platform}
     if not all(values[match[1] or match[2]] for match in TOKEN.finditer(text)):
         return ""
@@ -214,7 +214,7 @@ def expand(text: str, origin: str, loader: Loader) -> str:
 
 
 def _expand_musl(text: str, owner: Loaded) -> str:
-    """Expand ``$ORIGIN``, the only token of musl; a list with any other token is not used."""
+    """Expand ``$ORIGIN``, the only token of musl; a list with any other token is ignored."""
     if "$" in text and (not owner.path or re.search(r"\$(?!ORIGIN|\{ORIGIN\})", text)):
         return ""
     origin = owner.path.rpartition("/")[0]

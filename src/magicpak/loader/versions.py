@@ -1,4 +1,4 @@
-"""Look for symbol versions that an object needs and no library defines (elf/dl-version.c)."""
+"""Find symbol versions that an object needs but no library defines (elf/dl-version.c)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 def check_versions(roots: Iterable[Root]) -> None:
-    """Warn of symbol versions that are asked for and not there; the loader stops at them."""
+    """Warn of missing symbol versions, for which the loader refuses to start a program."""
     missing = {text: None for root in roots for text in _missing(root)}
     for text in missing:
         log.warning("%s", text)
@@ -23,7 +23,7 @@ def _missing(root: Root) -> Iterator[str]:
     for elf in (root.elf, *(library.elf for library in libraries)):
         for name, versions in elf.versions.needed:
             provider = by_name.get(name)
-            # One that defines none at all is accepted as it is.
+            # The loader accepts a library that defines no versions at all.
             if provider is None or not provider.versions.defined:
                 continue
             for version in versions:

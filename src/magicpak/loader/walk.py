@@ -1,4 +1,4 @@
-"""Walk DT_NEEDED as the loader does at start-up, breadth first. Pure: files are seen by a view.
+"""Walk DT_NEEDED breadth first, as the loader does at start-up. Pure: a view reads the files.
 
 glibc: elf/dl-deps.c (_dl_map_object_deps), elf/dl-load.c (_dl_map_object).
 musl: ldso/dynlink.c (load_deps, load_library).
@@ -28,12 +28,12 @@ from magicpak.loader.search import (
 )
 
 MUSL_OWN = ("libc.", "libpthread.", "librt.", "libm.", "libdl.", "libutil.", "libxnet.")
-"""Names that musl's loader takes for itself."""
+"""Beginnings of names that mean musl's loader itself."""
 
 
 @dataclass(slots=True)
 class Walk:
-    """One walk: what is loaded so far, and what still has to be looked at."""
+    """One walk: the objects loaded so far, and those whose needs are not loaded yet."""
 
     loader: Loader
     view: View
@@ -48,21 +48,21 @@ class Walk:
     optional: bool = False
 
     def warn(self, text: str) -> None:
-        """Have it told by default."""
+        """Add a notice of level WARNING."""
         self.notices.append(Notice(logging.WARNING, text))
 
     def inform(self, text: str) -> None:
-        """Have it told to those who want to know more."""
+        """Add a notice of level INFO."""
         self.notices.append(Notice(logging.INFO, text))
 
     def through(self, executable: Elf, path: str) -> Walk:
-        """Go all the way."""
+        """Walk the whole closure of an executable."""
         root = self._begin(executable, path)
-        # musl looks for what is preloaded before there is a program whose paths could be searched.
+        # musl does not search the executable's RPATH and RUNPATH for preloaded libraries.
         glibc = self.loader.flavour is Flavour.GLIBC
-        alone = root if glibc else Loaded(path, executable._replace(rpath=None, runpath=None))
+        needer = root if glibc else Loaded(path, executable._replace(rpath=None, runpath=None))
         for name in (*self.environment.preload, *self.loader.preload):
-            self._preload(name, alone)
+            self._preload(name, needer)
         self._run()
         self._run_optional()
         for name in (name for text in executable.audit for name in text.split(":") if name):
@@ -73,11 +73,11 @@ class Walk:
     def _begin(self, executable: Elf, path: str) -> Loaded:
         root = Loaded(path, executable)
         self._keep(root, path)
-        # The loader is in the process before anything else, under its path and its soname.
+        # The loader is the first object in the process, under its path and its soname.
         own = self._open(self.loader.interpreter)
         if own is None:
             self._fail(LookupFailed(self.loader.interpreter, path, (self.loader.interpreter,)))
-            # Told once: what else asks for it, as libc does, is not another failure.
+            # Report it once, although other objects need it too, as libc does.
             self.by_name[self.loader.interpreter.rpartition("/")[2]] = root
         else:
             self._keep(Loaded(self.loader.interpreter, own, root), self.loader.interpreter)
@@ -92,7 +92,7 @@ class Walk:
             self.by_name.setdefault(loaded.elf.soname, loaded)
 
     def _run(self) -> None:
-        """Load what the loaded objects need, until nothing new comes."""
+        """Load the needed libraries of all queued objects, and of those that they add."""
         while self.queue:
             needer = self.queue.popleft()
             for name in needer.elf.needed:
@@ -101,7 +101,7 @@ class Walk:
                 self._run_filters(needer)
 
     def _run_filters(self, needer: Loaded) -> None:
-        """Load what a filter passes on to: the loader puts it, and then its libraries, next."""
+        """Load the libraries that a filter refers to; the loader moves them to the queue's head."""
         waiting = len(self.queue)
         for name in needer.elf.filters:
             self._need(name, needer)
@@ -110,7 +110,7 @@ class Walk:
         self.queue.rotate(len(self.queue) - waiting)
 
     def _run_optional(self) -> None:
-        """Load what the objects load later, and what that needs, until nothing new comes."""
+        """Load the libraries that objects load by dlopen(3), and the closures of those."""
         asked: set[Loaded] = set()
         while True:
             new = [loaded for loaded in self.by_identity.values() if loaded not in asked]
@@ -123,7 +123,7 @@ class Walk:
             self._run()
 
     def _load_later(self, later: Later, needer: Loaded) -> None:
-        """Load the first of the names that is found, as dlopen(3) by ``needer`` would."""
+        """Load the first of the names that is found, as dlopen(3) in ``needer`` would."""
         names = " or ".join(later.sonames)
         if later.priority == "suggested":
             self.inform(f"{later.reason} suggests {names}: not bundled")
@@ -131,19 +131,19 @@ class Walk:
         self.optional = True
         if any(self._try(name, needer) for name in later.sonames):
             return
-        self.inform(f"{later.reason}: {names} is not here")
+        self.inform(f"{later.reason}: {names} is not found")
         if later.priority == "required":
             self.warn(f"{later.reason} requires {names}: not found")
 
     def _preload(self, name: str, root: Loaded) -> None:
-        """Load what LD_PRELOAD or /etc/ld.so.preload names; the loader goes on without it."""
+        """Load a library of LD_PRELOAD or /etc/ld.so.preload; the loader ignores a missing one."""
         if not self._try(name, root):
-            self.warn(f"{name} cannot be preloaded and is left aside")
+            self.warn(f"{name} cannot be preloaded: ignored")
         elif name not in self.loader.preload:
-            self.inform(f"{name} is preloaded here: in the image, LD_PRELOAD has to name it again")
+            self.inform(f"{name} is preloaded here; set LD_PRELOAD to preload it in the image too")
 
     def _try(self, text: str, needer: Loaded) -> bool:
-        """Load what may as well be missing."""
+        """Load an object that may be missing."""
         try:
             return self._load(expand(text, needer.origin, self.loader), needer)
         except LookupRefused as e:
@@ -153,7 +153,7 @@ class Walk:
     def _need(self, text: str, needer: Loaded) -> None:
         name = expand(text, needer.origin, self.loader)
         try:
-            # The loader goes on where it does not know what a token stands for.
+            # The loader skips a name with a token whose value it does not know.
             if not name or self._load(name, needer):
                 return
         except LookupRefused as e:
@@ -172,7 +172,7 @@ class Walk:
         return places(name, needer, self.loader, self.environment)
 
     def _load(self, name: str, needer: Loaded) -> bool:
-        """Load one object by name; False where no place has it. Raises LookupRefused."""
+        """Load one object by name; False if no place has it. Raises LookupRefused."""
         if name in self.by_name or self._is_musl_itself(name):
             return True
         try:
