@@ -20,6 +20,7 @@ from magicpak.jail import (
     OutputDiffers,
 )
 from magicpak.loader.errors import HelperFailed, LookupFailed, LookupRefused, WillNotStart
+from magicpak.output.copying import ChangedDuringRun
 from magicpak.output.destination import DestinationInvalid, DestinationNotEmpty
 from magicpak.plan import (
     BelowFile,
@@ -53,6 +54,7 @@ EXAMPLES = {
     LookupFailed: ("libx.so", "/bin/app", ("/lib (default directory)",)),
     LookupRefused: ("libx.so", "/bin/app", "/lib/libx.so", "it is damaged"),
     HelperFailed: ("no stdio.h",),
+    ChangedDuringRun: ("/etc/app.conf",),
     CompressionFailed: (2, "upx: CantPackException"),
     ScriptFailed: ("app.sh", "its interpreter is not there"),
     PlaceTaken: ("/app", Origin(Why.INPUT, "a/app"), Origin(Why.INPUT, "b/app")),

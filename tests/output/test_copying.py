@@ -41,7 +41,7 @@ def test_files_are_copied_also_where_the_kernel_cannot_do_it(
     for copy_file_range in (os.copy_file_range, refuse, lambda *_: 0):
         monkeypatch.setattr(os, "copy_file_range", copy_file_range)
         counts: list[int] = []
-        with open(tmp_path / "g", "wb") as out:
-            copying.copy(str(tmp_path / "f"), out.fileno(), counts.append)
+        with open(tmp_path / "f", "rb") as source, open(tmp_path / "g", "wb") as out:
+            copying.copy(source.fileno(), out.fileno(), counts.append)
         assert (tmp_path / "g").read_bytes() == content
         assert sum(counts) == size

@@ -12,8 +12,8 @@ import pytest
 
 from magicpak import Options, pack
 from magicpak.errors import MagicpakError
-from magicpak.output import destination
 from magicpak.output.destination import DestinationInvalid, DestinationNotEmpty
+from magicpak.system.workdir import private
 from support.command import listing, paths
 from support.packing import simple
 
@@ -104,16 +104,18 @@ def test_no_parents_are_left_where_the_job_fails(tmp_path: Path) -> None:
 
 
 def test_what_a_living_run_has_in_output_is_not_touched(tmp_path: Path) -> None:
-    stage = tmp_path / ".magicpak-alive000"
-    (stage / "bundle").mkdir(parents=True)
-    with destination.locked(str(stage)), pytest.raises(DestinationNotEmpty):
-        simple(tmp_path)
-    assert (stage / "bundle").is_dir()
+    with private(str(tmp_path), ".magicpak-") as stage:
+        (Path(stage) / "bundle").mkdir()
+        with pytest.raises(DestinationNotEmpty):
+            simple(tmp_path)
+        assert (Path(stage) / "bundle").is_dir()
 
 
 def test_what_only_looks_like_a_stage_is_not_touched(tmp_path: Path) -> None:
-    (tmp_path / ".magicpak-mine").mkdir()
-    (tmp_path / ".magicpak-mine" / "notes").touch()
-    with pytest.raises(DestinationNotEmpty):
-        simple(tmp_path)
-    assert listing(tmp_path / ".magicpak-mine") == ["notes"]
+    for content in ("notes", "bundle"):
+        mine = tmp_path / f".magicpak-{content}"
+        (mine / content).mkdir(parents=True)
+        mine.chmod(0o700)
+        with pytest.raises(DestinationNotEmpty):
+            simple(tmp_path)
+        assert listing(mine) == [content]

@@ -10,7 +10,7 @@ import pytest
 
 from magicpak import Options, pack
 from support.command import facts, failed, listing, magicpak, paths
-from support.machine import mounted
+from support.machine import left_behind, mounted
 from support.packing import simple
 
 ROOT_ONLY = pytest.mark.needs("root")
@@ -40,8 +40,7 @@ def test_output_on_another_file_system_is_made_there(tmp_path: Path) -> None:
 def test_what_a_killed_run_left_in_a_mount_point_is_removed(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with mounted(out, "-t", "tmpfs", "tmpfs"):
-        stage = out / ".magicpak-dead0000"
-        (stage / "bundle" / "bin").mkdir(parents=True)
+        stage = left_behind(out, ".magicpak-", "bundle/bin/ls")
         simple(out)
         assert not stage.exists()
         assert "/bin/true" in paths(out)

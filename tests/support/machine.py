@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,3 +50,23 @@ def mounted(place: Path, *how: str) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", "-l", place], check=True)
+
+
+KILLED = """
+import os, sys
+from magicpak.system.workdir import private
+with private(*sys.argv[1:3]) as path:
+    os.makedirs(os.path.join(path, sys.argv[3]))
+    print(path, flush=True)
+    os._exit(9)
+"""
+
+
+def left_behind(parent: Path, prefix: str, content: str) -> Path:
+    """Leave a private directory behind, as a run does that is killed; return its path."""
+    run = subprocess.run(
+        [sys.executable, "-c", KILLED, parent, prefix, content],
+        stdout=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 9
+    return Path(run.stdout.strip())

@@ -26,6 +26,7 @@ from magicpak.plan import (
     Placed,
     Why,
 )
+from magicpak.system import workdir
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,8 @@ class Host(Sysroot):
             yield Placed(place, entry, origin)
             return
         real = self.real(source)
-        if self.sysroot + real in self._hidden:
+        location = self.sysroot + real
+        if location in self._hidden or workdir.is_private(location):
             return
         yield Placed(place, entry, origin)
         if tree and real not in PSEUDO:
@@ -135,7 +137,8 @@ class Host(Sysroot):
             if not location.startswith("/"):
                 location = f"{self._cwd}/{location}"
             identity = (status.st_dev, status.st_ino)
-            return File(location, identity, status.st_size, self._meta(source, status))
+            meta = self._meta(source, status)
+            return File(location, identity, status.st_size, meta, seen=status.st_mtime_ns)
         if stat.S_ISDIR(status.st_mode):
             return Directory(self._meta(source, status), dated=True)
         log.warning("%s is skipped: it is not a file, a directory or a symbolic link", source)

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from magicpak.errors import IoError
-from magicpak.output.destination import discard
 from magicpak.system import kernel
+from magicpak.system.workdir import discard
 
 log = logging.getLogger(__name__)
 

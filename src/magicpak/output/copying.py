@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterator
+
+from magicpak.errors import MagicpakError
+from magicpak.plan import File
 
 CHUNK = 64 << 20
 """Bytes copied between two reports of progress."""
@@ -13,29 +17,66 @@ SMALL = 1 << 20
 ELSEWISE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
 """What copy_file_range(2) answers where read(2) and write(2) may do."""
 
+REPLACED = (errno.ELOOP, errno.ENXIO, errno.ENODEV)
+"""What open(2) answers for a link, a socket, or a device without a driver."""
+
 Progress = Callable[[int], None]
 """Takes the number of bytes that were written since the last call."""
 
 
-def copy(source: str, out: int, progress: Progress) -> None:
-    """Copy a file into an open, empty one. Raises OSError."""
-    fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+class ChangedDuringRun(MagicpakError):
+    """A file is no longer the one that was planned."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} was changed or replaced during the run, after magicpak had looked at it; "
+            f"run magicpak again when nothing writes there"
+        )
+
+
+def opened(entry: File) -> int:
+    """Open the content of an entry, and return the descriptor. Raises OSError, ChangedDuringRun."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+    if entry.packed is not None:
+        return os.open(entry.packed, flags)
     try:
-        status = os.fstat(fd)
-        if status.st_blocks * 512 < status.st_size:
-            os.ftruncate(out, status.st_size)
-            for start, end in _data_ranges(fd, status.st_size):
-                reached = _copy_range(fd, out, start, end, progress)
-                if reached < end:  # files of /sys hold less than they tell
-                    os.ftruncate(out, reached)
-                    break
-        else:
-            _copy_range(fd, out, 0, status.st_size, progress)
-            if status.st_size == 0:  # files of /proc tell no size
-                while block := os.read(fd, SMALL):
-                    os.write(out, block)
-    finally:
+        fd = os.open(entry.source, flags)
+    except OSError as e:
+        if e.errno in REPLACED:
+            raise ChangedDuringRun(entry.source) from e
+        raise
+    if not _is_planned(entry, os.fstat(fd)):
         os.close(fd)
+        raise ChangedDuringRun(entry.source)
+    return fd
+
+
+def _is_planned(entry: File, status: os.stat_result) -> bool:
+    """Tell whether an open file is the one that was looked at when the bundle was planned."""
+    if not stat.S_ISREG(status.st_mode) or (status.st_dev, status.st_ino) != entry.identity:
+        return False
+    # Files of /proc have no size, and the time of the first look at them.
+    unchanged = status.st_size == entry.size and status.st_mtime_ns == entry.seen
+    return unchanged or entry.seen is None or status.st_size == entry.size == 0
+
+
+def copy(source: int, out: int, progress: Progress) -> None:
+    """Copy an open file into an open, empty one. Raises OSError."""
+    status = os.fstat(source)
+    if status.st_blocks * 512 < status.st_size:
+        os.ftruncate(out, status.st_size)
+        for start, end in _data_ranges(source, status.st_size):
+            reached = _copy_range(source, out, start, end, progress)
+            if reached < end:  # files of /sys hold less than they tell
+                os.ftruncate(out, reached)
+                break
+        return
+    _copy_range(source, out, 0, status.st_size, progress)
+    if status.st_size == 0:  # files of /proc tell no size
+        while block := os.read(source, SMALL):
+            os.write(out, block)
 
 
 def _data_ranges(fd: int, size: int) -> Iterator[tuple[int, int]]:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import stat
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from magicpak.errors import EMPTY, IoError, MagicpakError
-
-PREFIX = ".magicpak-"
-"""How the names of staging directories begin."""
-TREE = "bundle"
-"""The bundle itself, in such a directory."""
+from magicpak.output import journal
+from magicpak.system.workdir import sweep
 
 
 class DestinationInvalid(MagicpakError):
@@ -63,13 +57,16 @@ def destination(output: str) -> Destination:
         raise IoError.of(e, output) from e
     if existing is None or not stat.S_ISDIR(existing.st_mode):
         raise DestinationInvalid(output)
+    parent = os.path.dirname(path)
+    for directory in (path, parent):
+        journal.recover(directory, path, existing)
+    sweep(path)
     try:
-        empty = is_empty(path)
+        names = os.listdir(path)
     except OSError as e:
         raise IoError.of(e, output) from e
-    if not empty:
+    if names:
         raise DestinationNotEmpty(output)
-    parent = os.path.dirname(path)
     inside = _is_mount(path) or not os.access(parent, os.W_OK | os.X_OK)
     fill = inside or _is_cwd(existing)
     return Destination(output, path, existing, path if inside else parent, fill)
@@ -82,62 +79,6 @@ def _nearest_directory(path: str, output: str) -> str:
     if not os.path.isdir(parent):
         raise DestinationInvalid(output)
     return parent
-
-
-def is_empty(path: str) -> bool:
-    """Tell whether a directory is empty, but for what a killed run has staged: that is removed."""
-    names = os.listdir(path)
-    return all(is_stage(path, name) and _is_cleared(os.path.join(path, name)) for name in names)
-
-
-def is_stage(directory: str, name: str) -> bool:
-    """Tell whether an entry of a directory is one in which a bundle is staged."""
-    if not name.startswith(PREFIX):
-        return False
-    try:
-        return set(os.listdir(os.path.join(directory, name))) <= {TREE}
-    except OSError:
-        return False
-
-
-def _is_cleared(stage: str) -> bool:
-    """Remove a staging directory unless the run that made it holds its lock."""
-    try:
-        with locked(stage):
-            discard(stage)
-    except OSError:
-        return False
-    return not os.path.lexists(stage)
-
-
-def discard(stage: str) -> None:
-    """Remove what is staged, whatever the modes of its directories, and however deep they lie."""
-    found = [stage]
-    with contextlib.suppress(OSError):
-        os.chmod(stage, 0o700)
-    for directory, names, _ in os.walk(stage):
-        inner = [path for name in names if not os.path.islink(path := f"{directory}/{name}")]
-        for path in inner:
-            with contextlib.suppress(OSError):
-                os.chmod(path, 0o700)
-        found += inner
-    # From the bottom, by paths: shutil.rmtree holds a descriptor for each level.
-    for directory in reversed(found):
-        with contextlib.suppress(OSError):
-            for name in os.listdir(directory):
-                os.unlink(f"{directory}/{name}")
-            os.rmdir(directory)
-
-
-@contextlib.contextmanager
-def locked(stage: str) -> Iterator[None]:
-    """Mark a staging directory as in use. Raises BlockingIOError where another process does."""
-    fd = os.open(stage, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(fd)
 
 
 def _is_mount(path: str) -> bool:

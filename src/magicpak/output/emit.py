@@ -7,24 +7,20 @@ import errno
 import logging
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 
 from magicpak.errors import IoError
-from magicpak.output.copying import Progress, copy
-from magicpak.output.destination import (
-    PREFIX,
-    TREE,
-    Destination,
-    DestinationNotEmpty,
-    discard,
-    is_stage,
-    locked,
-)
+from magicpak.output import journal
+from magicpak.output.copying import Progress, copy, opened
+from magicpak.output.destination import Destination, DestinationNotEmpty
+from magicpak.output.journal import TREE, move
 from magicpak.plan import Bundle, BundlePath, Directory, Entry, File, Item, Link, Meta
+from magicpak.system.workdir import is_private, private
 
 log = logging.getLogger(__name__)
 
+PREFIX = ".magicpak-"
+"""How the names of staging directories begin."""
 CAPABILITY = "security.capability"
 REFUSED = (errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOTSUP, errno.ENODATA)
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
@@ -87,14 +83,19 @@ class Stage:
 
     def _replace(self, existing: os.stat_result) -> bool:
         """Put the tree in the place of the empty directory; False where that one has to stay."""
+        # By descriptor: once it is renamed, its path may be made to lead elsewhere.
+        fd = os.open(self.tree, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            self._rename([])
-        except OSError as e:
-            log.debug("%s is filled, since it cannot be replaced: %s", self._target.path, e)
-            return False
-        if self._privileged:
-            os.chown(self._target.path, existing.st_uid, existing.st_gid)
-        os.chmod(self._target.path, stat.S_IMODE(existing.st_mode))
+            try:
+                self._rename([])
+            except OSError as e:
+                log.debug("%s is filled, since it cannot be replaced: %s", self._target.path, e)
+                return False
+            if self._privileged:
+                os.fchown(fd, existing.st_uid, existing.st_gid)
+            os.fchmod(fd, stat.S_IMODE(existing.st_mode))
+        finally:
+            os.close(fd)
         return True
 
     def _rename(self, parents: list[str]) -> None:
@@ -118,17 +119,19 @@ class Stage:
         """Move what the tree holds into OUTPUT; all of it, or nothing."""
         target = self._target.path
         status = os.stat(self.tree)
-        if not all(is_stage(target, name) for name in os.listdir(target)):
+        if not all(is_private(os.path.join(target, name)) for name in os.listdir(target)):
             raise DestinationNotEmpty(self._target.name)
+        names = sorted(os.listdir(self.tree))
+        journal.write(os.path.dirname(self.tree), os.stat(target), names)
         moved = []
         try:
-            for name in sorted(os.listdir(self.tree)):
+            for name in names:
                 moved.append(name)
-                _move(os.path.join(self.tree, name), os.path.join(target, name))
+                move(os.path.join(self.tree, name), os.path.join(target, name))
         except BaseException:
             for name in moved:
                 with contextlib.suppress(OSError):  # the last may not have been moved
-                    _move(os.path.join(target, name), os.path.join(self.tree, name))
+                    move(os.path.join(target, name), os.path.join(self.tree, name))
             raise
         with contextlib.suppress(OSError):  # it may belong to another user
             os.utime(target, ns=(status.st_mtime_ns, status.st_mtime_ns))
@@ -170,7 +173,11 @@ class Stage:
         out = os.open(self._at(path), flags, 0o600)
         try:
             if entry.content is None:
-                copy(entry.packed or entry.source, out, self._progress)
+                source = opened(entry)
+                try:
+                    copy(source, out, self._progress)
+                finally:
+                    os.close(source)
             else:
                 with open(out, "wb", closefd=False) as file:
                     file.write(entry.content)
@@ -228,27 +235,10 @@ def staged(bundle: Bundle, target: Destination, progress: Progress) -> Iterator[
 
     Raises IoError.
     """
-    with contextlib.ExitStack() as stack:
-        try:
-            path = tempfile.mkdtemp(prefix=PREFIX, dir=target.base)
-            stack.callback(discard, path)
-            with contextlib.suppress(OSError):  # not every file system has locks
-                stack.enter_context(locked(path))
-        except OSError as e:
-            raise IoError(e.errno or 0, e.strerror or str(e), target.base) from e
+    with private(target.base, PREFIX) as path:
         stage = Stage(path, bundle, target, progress)
         stage.write()
         yield stage
-
-
-def _move(source: str, place: str) -> None:
-    """Move an entry; without privileges, a directory has to be writable for that."""
-    status = os.lstat(source)
-    if stat.S_ISDIR(status.st_mode):
-        os.chmod(source, 0o700)
-    os.rename(source, place)
-    if stat.S_ISDIR(status.st_mode):
-        os.chmod(place, stat.S_IMODE(status.st_mode))
 
 
 def _missing_parents(path: str) -> list[str]:

@@ -91,6 +91,8 @@ class File(NamedTuple):
     """The path of the source packed by upx."""
     content: bytes | None = None
     """The generated content."""
+    seen: int | None = None
+    """The time of the source, as ``meta.mtime``, when it was planned: it must still have that."""
 
     @property
     def stored(self) -> object:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -22,6 +21,7 @@ from magicpak.options import Options
 from magicpak.output.copying import Progress
 from magicpak.output.destination import Destination, destination
 from magicpak.plan import BundlePath, patterns
+from magicpak.system import workdir
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def opened(options: Options, show: Show) -> Iterator[Run]:
     excludes = tuple(patterns.exclude(pattern) for pattern in options.exclude)
     target = destination(options.output)
     with contextlib.ExitStack() as stack:
-        scratch = _scratch(stack)
+        scratch = stack.enter_context(workdir.private(_temporary(), "magicpak-"))
         native = options.sysroot is None
         sysroot = "" if options.sysroot is None else os.path.realpath(options.sysroot)
         host = Host(sysroot, hidden=(target.path, os.path.realpath(scratch)))
@@ -91,13 +91,12 @@ def opened(options: Options, show: Show) -> Iterator[Run]:
         yield run._replace(inputs=tuple(load(host, path, options) for path in options.inputs))
 
 
-def _scratch(stack: contextlib.ExitStack) -> str:
+def _temporary() -> str:
+    """Return the directory for temporary files, TMPDIR for one. Raises IoError."""
     try:
-        scratch = tempfile.mkdtemp(prefix="magicpak-")
+        return tempfile.gettempdir()
     except OSError as e:
         raise IoError.of(e) from e
-    stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-    return scratch
 
 
 def load(host: Host, path: str, options: Options) -> Input:
