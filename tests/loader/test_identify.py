@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -10,17 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from magicpak import Options, pack
 from magicpak.elf import Abi
 from magicpak.host import Host
+from magicpak.loader import helper
+from magicpak.loader.diagnostics import active_hwcaps, legacy_hwcaps, told_by
+from magicpak.loader.errors import LookupFailed
 from magicpak.loader.helper import Helper
-from magicpak.loader.identify import (
-    Compiler,
-    Identified,
-    active_hwcaps,
-    legacy_hwcaps,
-    musl_directories,
-    told_by,
-)
+from magicpak.loader.identify import Compiler, Identified, musl_directories
 from magicpak.loader.search import Flavour
 from support.elves import EM_AARCH64, Made
 from support.loader import INTERPRETER, here
@@ -242,3 +240,18 @@ def test_no_compiler_is_needed_to_find_the_libraries(
     loader, ask = loaders.loader(INTERPRETER, host.read(program))
     assert ask is None
     assert loader.directories
+
+
+@pytest.mark.parametrize("script", ["exit 1", "exec sleep 300"])
+def test_a_compiler_that_fails_does_not_hide_which_library_is_missing(
+    tmp_path: Path, compile_c: Compile, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    monkeypatch.setattr(helper, "COMPILE_SECONDS", 0.5)
+    library = compile_c("libmissing.so", "int f(void) { return 0; }", "-shared", "-fPIC")
+    app = compile_c("app", "int f(void); int main(void) { return f(); }", str(library))
+    library.unlink()
+    (tmp_path / "cc").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "cc").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(LookupFailed, match=r"libmissing\.so"):
+        pack(Options((str(app),), str(tmp_path / "out")))

@@ -19,6 +19,7 @@ TOKENS = "$ORIGIN:$ORIGIN/$LIB:$ORIGIN/$PLATFORM"
 """The helper's RUNPATH. Its own directory comes first: the loader drops a search path in which no
 directory exists, and does not report it."""
 ANSWER_SECONDS = 15
+COMPILE_SECONDS = 60
 
 
 class SearchPath(NamedTuple):
@@ -60,7 +61,10 @@ class Helper:
         linking = ("--enable-new-dtags", f"--dynamic-linker={self._interpreter}", "-rpath", TOKENS)
         flags = (f"-Wl,{flag}" for flag in linking)
         command = (self._compiler, "-o", program, "-x", "c", "-", *flags, "-ldl")
-        compilation = process.run(command, stdin=_source())
+        try:
+            compilation = process.run(command, stdin=_source(), timeout=COMPILE_SECONDS)
+        except (process.TimedOut, OSError) as e:
+            raise HelperFailed(str(e)) from e
         if compilation.status != 0:
             raise HelperFailed(one_line(compilation.stderr))
         return program
@@ -86,7 +90,11 @@ class Helper:
 
     def place(self, name: str) -> str | None:
         """Return where dlopen(3) loads a library from; constructors run in a forked child."""
-        self.search_path()
+        try:
+            self.search_path()
+        except HelperFailed as e:
+            # The search then fails with the name of the library, which helps more.
+            log.info("%s: the loader is not queried for %s", e, name)
         if self._started is None:
             return None
         self._started.send(os.fsencode(name) + b"\0")

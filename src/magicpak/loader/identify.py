@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import os
 import re
@@ -14,9 +13,12 @@ from typing import NamedTuple
 from magicpak.elf import Abi, Elf, MalformedExecutable
 from magicpak.errors import IoError
 from magicpak.loader import cache, conf
+from magicpak.loader.diagnostics import active_hwcaps, legacy_hwcaps, told_by
+from magicpak.loader.errors import HelperFailed
 from magicpak.loader.helper import Helper, SearchPath
 from magicpak.loader.library import Ask, View
 from magicpak.loader.search import Flavour, Loader
+from magicpak.loader.trust import only_root_writes
 from magicpak.system import process, tools
 from magicpak.system.process import TimedOut
 from magicpak.system.tools import ToolNotFound
@@ -51,11 +53,6 @@ MUSL_NAMES = (
 USUAL_MUSL = tuple(f"/lib/ld-musl-{name}.so.1" for name in MUSL_NAMES)
 USUAL_DIRECTORIES = {64: ("/lib64", "/usr/lib64", "/lib", "/usr/lib"), 32: ("/lib", "/usr/lib")}
 MUSL_DIRECTORIES = ("/lib", "/usr/local/lib", "/usr/lib")
-LEGACY_HWCAPS = {
-    ("EM_X86_64", 64): {1: "x86_64", 2: "avx512_1"},
-    ("EM_386", 32): {0: "sse2"},
-}
-"""The directory names of AT_HWCAP bits (sysdeps/x86/dl-hwcap.h)."""
 PRELOAD = "/etc/ld.so.preload"
 VERIFIED = (0, 2)
 """The exit statuses of ``ld.so --verify`` for an object that this loader can load (rtld.c)."""
@@ -93,6 +90,7 @@ class Identified:
     dlopen: bool = True
     """Whether to try dlopen(3) for a library that the search does not find."""
     known: dict[str, tuple[Loader, Ask | None]] = field(default_factory=dict)
+    trusted: dict[str, bool] = field(default_factory=dict)
 
     def governing(self, elf: Elf) -> str | None:
         """Return the interpreter that loads an object: its own, or the usual one of its ABI."""
@@ -120,7 +118,7 @@ class Identified:
         return found.abi if found is not None else None
 
     def _verifies(self, interpreter: str, elf: Elf) -> bool:
-        if not self.native:
+        if not self._may_run(interpreter):
             return True
         try:
             status = process.run((interpreter, "--verify", elf.path), env={}, timeout=10).status
@@ -145,7 +143,7 @@ class Identified:
         # The helper is for older loaders, or if the user named a compiler: the diagnostics take a
         # twentieth of the time of a compilation.
         if helper is not None and (path is None or self.compiler.chosen):
-            path = helper.search_path() or path
+            path = self._told_by_helper(helper) or path
         path = path or self._read(interpreter, elf)
         loader = Loader(
             interpreter,
@@ -161,16 +159,33 @@ class Identified:
         log.debug("%s looks in %s", interpreter, ":".join(path.directories))
         return loader, helper.place if helper is not None and self.dlopen else None
 
-    def _is_to_ask(self, interpreter: str) -> bool:
-        """Tell whether it is a loader: PT_INTERP can name any program, which must not run."""
+    def _told_by_helper(self, helper: Helper) -> SearchPath | None:
+        """Ask the helper. Raises HelperFailed for a compiler that the user has named."""
         try:
-            found = self.view.elf(interpreter) if self.native else None
-        except (MalformedExecutable, IoError):
-            return False
-        return found is not None and (found.soname or "").startswith("ld")
+            return helper.search_path()
+        except HelperFailed as e:
+            if self.compiler.chosen:
+                raise
+            log.info("%s: the loader is read instead of asked", e)
+            return None
+
+    def _may_run(self, interpreter: str) -> bool:
+        """Tell whether a loader belongs to the system: PT_INTERP can name any program.
+
+        Its path has to be one that an ABI gives to its loader, and only root may have put it there.
+        """
+        if interpreter not in self.trusted:
+            self.trusted[interpreter] = self.native and self._is_of_the_system(interpreter)
+        return self.trusted[interpreter]
+
+    def _is_of_the_system(self, interpreter: str) -> bool:
+        if interpreter in USUAL_INTERPRETERS and only_root_writes(interpreter):
+            return True
+        log.info("%s is read and not run: it is no loader of this system", interpreter)
+        return False
 
     def _helper(self, interpreter: str, elf: Elf) -> Helper | None:
-        if not self._is_to_ask(interpreter) or elf.abi != self._abi("/proc/self/exe"):
+        if not self._may_run(interpreter) or elf.abi != self._abi("/proc/self/exe"):
             return None
         compiler = self.compiler.find()
         if compiler is None:
@@ -179,7 +194,7 @@ class Identified:
 
     def _diagnostics(self, interpreter: str) -> dict[str, str]:
         """Run ``ld.so --list-diagnostics`` (glibc 2.33 and later)."""
-        if not self._is_to_ask(interpreter):
+        if not self._may_run(interpreter):
             return {}
         try:
             told = process.run((interpreter, "--list-diagnostics"), env={}, timeout=10)
@@ -228,41 +243,3 @@ class Identified:
 def musl_directories(listed: bytes) -> tuple[str, ...]:
     """Split the content of ld-musl-ARCH.path."""
     return tuple(part for part in re.split("[:\n]", os.fsdecode(listed)) if part)
-
-
-def told_by(diagnostics: dict[str, str]) -> SearchPath | None:
-    """Return the search path in a loader's diagnostics; None where they lack it."""
-    key = "path.system_dirs[{:#x}]"
-    directories: list[str] = []
-    while (value := diagnostics.get(key.format(len(directories)))) is not None:
-        directories.append(value.rstrip("/"))
-    if not directories:
-        return None
-    lib = diagnostics.get("dl_dst_lib", "lib")
-    return SearchPath(tuple(directories), lib, diagnostics.get("dl_platform", ""))
-
-
-def active_hwcaps(diagnostics: dict[str, str]) -> tuple[str, ...]:
-    """List the glibc-hwcaps subdirectories that the loader searches on this processor."""
-    names = diagnostics.get("dl_hwcaps_subdirs", "").split(":")
-    mask = int(diagnostics.get("dl_hwcaps_subdirs_active", "0"), 0)
-    return tuple(name for bit, name in enumerate(names) if name and mask >> bit & 1)
-
-
-def legacy_hwcaps(diagnostics: dict[str, str], abi: Abi) -> tuple[str, ...]:
-    """List the subdirectories that glibc searched before glibc-hwcaps, up to 2.36.
-
-    They are all subsets of ``tls``, the platform and the processor's features, in this order
-    (elf/dl-hwcaps.c, _dl_important_hwcaps).
-    """
-    release = re.match(r"(\d+)\.(\d+)", diagnostics.get("version.version", ""))
-    if release is None or (int(release[1]), int(release[2])) >= (2, 37):
-        return ()
-    features = LEGACY_HWCAPS.get((abi.machine, abi.bits), {})
-    words = (diagnostics.get(key, "0") for key in ("dl_hwcap", "dl_hwcap_important"))
-    has, important = (int(word, 0) for word in words)
-    parts = ["tls", diagnostics.get("dl_platform", "")]
-    parts += [features[bit] for bit in sorted(features, reverse=True) if has & important & 1 << bit]
-    choices = itertools.product((True, False), repeat=len(parts))
-    chosen = ("/".join(itertools.compress(parts, choice)) for choice in choices)
-    return tuple(dict.fromkeys(path.strip("/") for path in chosen if path.strip("/")))
