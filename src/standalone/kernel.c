@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 static PyObject *
 result (int returned, const char *call)
@@ -66,11 +67,29 @@ kernel_umount2 (PyObject *module, PyObject *args)
   return result (umount2 (target, flags), "umount2");
 }
 
+static PyObject *
+kernel_openat2 (PyObject *module, PyObject *args)
+{
+  /* struct open_how of linux/openat2.h, which older headers do not have.  */
+  unsigned long long how[3] = { 0, 0, 0 };
+  const char *path;
+  int directory;
+  long fd;
+  (void) module;
+  if (!PyArg_ParseTuple (args, "iyKK", &directory, &path, &how[0], &how[2]))
+    return NULL;
+  fd = syscall (437, directory, path, how, sizeof how);
+  if (fd < 0)
+    return result (-1, "openat2");
+  return PyLong_FromLong (fd);
+}
+
 static PyMethodDef methods[] = {
   { "prctl", kernel_prctl, METH_VARARGS, NULL },
   { "unshare", kernel_unshare, METH_VARARGS, NULL },
   { "mount", kernel_mount, METH_VARARGS, NULL },
   { "umount2", kernel_umount2, METH_VARARGS, NULL },
+  { "openat2", kernel_openat2, METH_VARARGS, NULL },
   { NULL, NULL, 0, NULL }
 };
 

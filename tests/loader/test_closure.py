@@ -31,7 +31,7 @@ def loaders(tmp_path: Path) -> Iterator[Identified]:
     """The loaders of this machine."""
     host = Host()
     with contextlib.ExitStack() as stack:
-        yield Identified(host, host.follow, str(tmp_path), stack)
+        yield Identified(host, str(tmp_path), stack)
 
 
 def program(path: Path, *dynamic: tuple[str, str], flags_1: int = 0) -> Path:

@@ -167,7 +167,7 @@ def loader() -> Loader:
     """Describe the loader of this machine."""
     host = Host()
     with contextlib.ExitStack() as stack:
-        known = Identified(host, host.follow, tempfile.gettempdir(), stack)
+        known = Identified(host, tempfile.gettempdir(), stack)
         return known.loader(INTERPRETER, host.read(INTERPRETER))[0]
 
 
@@ -206,7 +206,7 @@ def told(
         shown = (path or name).rpartition(" (0x")[0]
         real = inside.real(os.path.join(directory, shown))
         if shown and not name.startswith("linux-vdso") and real != inside.real(INTERPRETER):
-            found.append(inside.follow(real))
+            found.append(inside.sysroot + inside.real(real))
     return found, missing
 
 
@@ -285,7 +285,7 @@ def test_agrees_with_the_loader_of_musl(tree: Tree) -> None:
         host = Host()
         elf = host.read(str(program))
         with contextlib.ExitStack() as stack:
-            known = Identified(host, host.follow, str(root), stack).loader(MUSL, elf)[0]
+            known = Identified(host, str(root), stack).loader(MUSL, elf)[0]
         preload = tuple(variables.get("LD_PRELOAD", "").split())
         environment = Environment(variables.get("LD_LIBRARY_PATH", ""), preload, str(root))
         found = ours(closure(elf, str(program), known, host, environment))

@@ -37,7 +37,7 @@ def stack() -> Iterator[contextlib.ExitStack]:
 def tree(tmp_path: Path, stack: contextlib.ExitStack) -> tuple[Host, Identified]:
     """Look at a sysroot below a temporary directory."""
     host = Host(str(tmp_path))
-    return host, Identified(host, host.follow, str(tmp_path), stack, native=False)
+    return host, Identified(host, str(tmp_path), stack, native=False)
 
 
 @here
@@ -51,8 +51,8 @@ def test_asked_by_a_program_and_by_its_option_and_read_it_says_the_same(
     assert compiler is not None
     asked = Helper(INTERPRETER, compiler, str(tmp_path), stack).search_path()
     assert asked is not None
-    asked_in_full = Identified(host, host.follow, str(tmp_path), stack)
-    read = Identified(host, host.follow, str(tmp_path), stack, native=False)
+    asked_in_full = Identified(host, str(tmp_path), stack)
+    read = Identified(host, str(tmp_path), stack, native=False)
     told, _ = asked_in_full.loader(INTERPRETER, elf)
     known, ask = read.loader(INTERPRETER, elf)
     assert ask is None
@@ -71,7 +71,7 @@ def test_the_levels_are_those_that_the_loader_prints(
     if "glibc-hwcaps" not in told:
         pytest.skip("this loader does not tell")
     host = Host()
-    loader, _ = Identified(host, host.follow, str(tmp_path), stack).loader(
+    loader, _ = Identified(host, str(tmp_path), stack).loader(
         INTERPRETER, host.read(INTERPRETER)
     )
     levels = told.partition("Subdirectories of glibc-hwcaps")[2].partition("\n\n")[0]
@@ -101,7 +101,7 @@ def test_subdirectories_are_tried_in_the_loaders_order(
         if f'"{tmp_path}/lib/' in line
     ]
     host = Host()
-    loader, _ = Identified(host, host.follow, str(tmp_path), stack).loader(
+    loader, _ = Identified(host, str(tmp_path), stack).loader(
         INTERPRETER, host.read(INTERPRETER)
     )
     assert [*loader.subdirectories, ""] == list(dict.fromkeys(tried))
@@ -172,7 +172,7 @@ def test_what_is_named_as_the_loader_and_is_none_is_not_run(
     ):
         elf_file = Made([("needed", "libc.so.6")], str(interpreter)).write(tmp_path / "program")
         host = Host()
-        loaders = Identified(host, host.follow, str(tmp_path), stack, Compiler("cc", chosen=True))
+        loaders = Identified(host, str(tmp_path), stack, Compiler("cc", chosen=True))
         known, ask = loaders.loader(str(interpreter), host.read(str(elf_file)))
         assert (known.hwcaps, ask) == ((), None)
     assert not trace.exists()
@@ -235,7 +235,7 @@ def test_no_compiler_is_needed_to_find_the_libraries(
     program = shutil.which("ls") or "/bin/ls"
     host = Host()
     loaders = Identified(
-        host, host.follow, str(tmp_path), stack, Compiler("no-such-compiler", chosen=False)
+        host, str(tmp_path), stack, Compiler("no-such-compiler", chosen=False)
     )
     loader, ask = loaders.loader(INTERPRETER, host.read(program))
     assert ask is None

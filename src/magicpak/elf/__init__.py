@@ -11,6 +11,7 @@ from magicpak.elf.reader import (
     Versions,
     is_elf,
     read,
+    read_open,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "Versions",
     "is_elf",
     "read",
+    "read_open",
 ]

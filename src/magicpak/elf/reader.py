@@ -97,15 +97,12 @@ def read(path: str) -> Elf:
     """
     try:
         # Not blocking: a fifo must not stop the run; what is no regular file is refused below.
-        stream = os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb", 4096)
-    except IsADirectoryError as e:
-        raise MalformedExecutable(path, "it is a directory") from e
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as e:
         raise IoError.of(e, path) from e
     except ValueError as e:
         raise MalformedExecutable(path, str(e)) from e
-    with stream:
-        return _read_stream(stream, path)
+    return read_open(fd, path)
 
 
 def is_elf(path: str) -> bool:
@@ -122,10 +119,20 @@ def is_elf(path: str) -> bool:
         os.close(fd)
 
 
-def _read_stream(stream: BinaryIO, path: str) -> Elf:
-    status = os.fstat(stream.fileno())
-    if not stat.S_ISREG(status.st_mode):
-        raise MalformedExecutable(path, "it is not a regular file")
+def read_open(fd: int, path: str) -> Elf:
+    """Read an ELF file from a descriptor, and close that. Raises IoError, MalformedExecutable."""
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+            raise MalformedExecutable(path, f"it is {kind}")
+        with open(fd, "rb", 4096, closefd=False) as stream:
+            return _read_stream(stream, status, path)
+    finally:
+        os.close(fd)
+
+
+def _read_stream(stream: BinaryIO, status: os.stat_result, path: str) -> Elf:
     try:
         return _describe(Image(stream, status.st_size), path, (status.st_dev, status.st_ino))
     except DAMAGE as e:

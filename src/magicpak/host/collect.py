@@ -12,9 +12,8 @@ from magicpak import elf as elf_reader
 from magicpak.elf import Elf
 from magicpak.errors import IoError
 from magicpak.host.globbing import PSEUDO
-from magicpak.host.sysroot import Sysroot
+from magicpak.host.sysroot import READ, Sysroot
 from magicpak.plan import (
-    LINKS_FOLLOWED,
     Bundle,
     BundlePath,
     Directory,
@@ -27,6 +26,7 @@ from magicpak.plan import (
     Why,
 )
 from magicpak.system import workdir
+from magicpak.system.beneath import LINKS_FOLLOWED
 
 log = logging.getLogger(__name__)
 
@@ -48,20 +48,30 @@ class Host(Sysroot):
         self._elves: dict[tuple[int, int], Elf] = {}
 
     def read(self, path: str) -> Elf:
-        """Read an ELF file of the host. Raises IoError, MalformedExecutable."""
-        return self.read_at(self.follow(path), path)
-
-    def read_at(self, location: str, path: str) -> Elf:
-        """Read an ELF file of this machine, once per inode. Errors name it ``path``."""
+        """Read an ELF file, once whatever its names. Raises IoError, MalformedExecutable."""
         try:
-            status = os.stat(location)
+            return self._read(self.opened(path), path)
         except OSError as e:
             raise IoError.of(e, path) from e
         except ValueError as e:
             raise IoError(errno.EINVAL, str(e), path) from e
+
+    def read_planned(self, file: File) -> Elf:
+        """Read an ELF file of the plan. Raises IoError, MalformedExecutable."""
+        if file.identity in self._elves:
+            return self._elves[file.identity]
+        try:
+            return self._read(os.open(file.source, READ | os.O_NOFOLLOW), file.source)
+        except OSError as e:
+            raise IoError.of(e, file.source) from e
+
+    def _read(self, fd: int, path: str) -> Elf:
+        status = os.fstat(fd)
         identity = (status.st_dev, status.st_ino)
-        if identity not in self._elves:
-            self._elves[identity] = elf_reader.read(location)
+        if identity in self._elves:
+            os.close(fd)
+        else:
+            self._elves[identity] = elf_reader.read_open(fd, path)
         return self._elves[identity]
 
     def elf(self, path: str) -> Elf | None:
@@ -93,7 +103,7 @@ class Host(Sysroot):
         """
         for _ in range(LINKS_FOLLOWED + 1):
             try:
-                status = os.lstat(self.locate(source))
+                status = self.look(source, follow=False)
             except (OSError, ValueError) as e:
                 reason = e.strerror if isinstance(e, OSError) else e
                 log.warning("%s (%s) is skipped: %s", source, origin, reason)
@@ -101,7 +111,7 @@ class Host(Sysroot):
             if not stat.S_ISLNK(status.st_mode):
                 yield from self._end(source, status, place, origin, tree)
                 return
-            text = os.readlink(self.locate(source))
+            text = self.link_text(source)
             following = text if text.startswith("/") else _beside(source, text)
             if relocated and not text.startswith("/"):
                 text = self.place(following)
@@ -176,11 +186,21 @@ class Host(Sysroot):
         capability = None
         if stat.S_ISREG(status.st_mode) and status.st_mode & 0o111:
             try:
-                capability = os.getxattr(self.locate(source), CAPABILITY, follow_symlinks=False)
+                capability = self._capability(source)
             except OSError:
                 capability = None  # not set, or not supported
         mode = stat.S_IMODE(status.st_mode)
         return Meta(mode, status.st_uid, status.st_gid, status.st_mtime_ns, capability)
+
+    def _capability(self, source: str) -> bytes:
+        """Read ``security.capability``. Raises OSError where the file has none."""
+        if not self.sysroot:
+            return os.getxattr(source, CAPABILITY, follow_symlinks=False)
+        fd = self.opened(source, READ | os.O_NOFOLLOW)
+        try:
+            return os.getxattr(fd, CAPABILITY)
+        finally:
+            os.close(fd)
 
     def parents(self, bundle: Bundle) -> Iterator[Placed]:
         """Yield an entry for each parent directory without one, like the host's at that path."""
@@ -190,7 +210,7 @@ class Host(Sysroot):
     def directory(self, path: BundlePath) -> Directory:
         """Return the entry of a directory: with the host's mode and owner, else 0755 and root."""
         try:
-            status = os.stat(self.follow(path))
+            status = self.look(path, follow=True)
         except OSError:
             return Directory(Meta(0o755))
         if not stat.S_ISDIR(status.st_mode):

@@ -16,7 +16,7 @@ def programs(host: Host, path: str, depth: int = 0) -> Iterator[tuple[str, Elf |
     Raises ScriptFailed, IoError, MalformedExecutable.
     """
     search = script.PATH if host.sysroot else os.environ.get("PATH", script.PATH)
-    run_by = script.interpreters(path, _head(host, path), lambda at: _exists(host, at), search)
+    run_by = script.interpreters(path, _head(host, path), host.may_run, search)
     if run_by is None:
         yield path, host.read(path)
         return
@@ -29,7 +29,7 @@ def programs(host: Host, path: str, depth: int = 0) -> Iterator[tuple[str, Elf |
 
 def _head(host: Host, path: str) -> bytes:
     try:
-        fd = os.open(host.follow(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = host.opened(path)
     except (OSError, ValueError):
         return b""  # the ELF reader raises the error
     try:
@@ -38,7 +38,3 @@ def _head(host: Host, path: str) -> bytes:
         return b""
     finally:
         os.close(fd)
-
-
-def _exists(host: Host, path: str) -> bool:
-    return os.access(host.follow(path), os.X_OK)

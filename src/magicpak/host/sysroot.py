@@ -1,11 +1,16 @@
-"""Resolve paths on the host, or in a sysroot."""
+"""Look at and open the host's files, or those below a directory that stands for its ``/``."""
 
 from __future__ import annotations
 
 import os
 import stat
 
-from magicpak.plan import LINKS_FOLLOWED, BundlePath
+from magicpak.plan import BundlePath
+from magicpak.system.beneath import Beneath
+from magicpak.system.files import read_regular
+
+READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+"""Not blocking: a FIFO must not stop the run."""
 
 
 class Sysroot:
@@ -14,58 +19,79 @@ class Sysroot:
     def __init__(self, sysroot: str = "") -> None:
         """Use the files below ``sysroot``; an empty string is the host itself."""
         self.sysroot = sysroot.rstrip("/")
+        self._beneath = Beneath(self.sysroot) if self.sysroot else None
+
+    def opened(self, path: str, flags: int = READ) -> int:
+        """Open a file, and return the descriptor. Raises OSError, ValueError for a NUL."""
+        if self._beneath is None:
+            return os.open(path, flags)
+        return self._beneath.opened(path, flags)
+
+    def content(self, path: str) -> bytes:
+        """Read a regular file of moderate size, a configuration. Raises OSError."""
+        return read_regular(self.opened(path), path)
+
+    def look(self, path: str, *, follow: bool) -> os.stat_result:
+        """Call stat(2), or lstat(2) without ``follow``. Raises OSError, ValueError for a NUL."""
+        if self._beneath is None:
+            return os.stat(path, follow_symlinks=follow)
+        fd = self._beneath.opened(path, os.O_PATH | (0 if follow else os.O_NOFOLLOW))
+        try:
+            return os.fstat(fd)
+        finally:
+            os.close(fd)
+
+    def link_text(self, path: str) -> str:
+        """Call readlink(2). Raises OSError."""
+        if self._beneath is None:
+            return os.readlink(path)
+        fd = self._beneath.opened(path, os.O_PATH | os.O_NOFOLLOW)
+        try:
+            return os.readlink("", dir_fd=fd)
+        finally:
+            os.close(fd)
+
+    def may_run(self, path: str) -> bool:
+        """Tell whether a file could be executed, by its mode below a sysroot."""
+        if self._beneath is None:
+            return os.access(path, os.X_OK)
+        try:
+            status = self.look(path, follow=True)
+        except (OSError, ValueError):
+            return False
+        return stat.S_ISREG(status.st_mode) and bool(status.st_mode & 0o111)
 
     def locate(self, path: str) -> str:
-        """Return the location of a path on this machine; its last component is not followed."""
-        if not self.sysroot:
+        """Return where a path lies on this machine; its last component is not followed.
+
+        Such a path is for telling, and for opening what is then compared by its inode. Raises
+        OSError for a circle of links.
+        """
+        if self._beneath is None:
             return path
         parent, _, name = path.rstrip("/").rpartition("/")
-        return self._below(parent) + "/" + name
-
-    def follow(self, path: str) -> str:
-        """Return the location of a path on this machine, with all links followed."""
-        return self._below(path) if self.sysroot else path
+        return self.sysroot + self._beneath.resolved(parent).rstrip("/") + "/" + name
 
     def real(self, path: str) -> str:
-        """Resolve all links in a path, as realpath(3) does."""
-        if self.sysroot:
-            return self._below(path)[len(self.sysroot) :] or "/"
-        return os.path.realpath(path)
-
-    def _below(self, path: str) -> str:
-        """Follow links as if the sysroot were the root directory."""
-        current: list[str] = []
-        names = path.split("/")[::-1]
-        followed = 0
-        while names:
-            name = names.pop()
-            if name in ("", "."):
-                continue
-            if name == "..":
-                del current[-1:]
-                continue
-            location = "/".join((self.sysroot, *current, name))
-            if followed <= LINKS_FOLLOWED and os.path.islink(location):
-                followed += 1
-                text = os.readlink(location)
-                if text.startswith("/"):
-                    current = []
-                names += text.split("/")[::-1]
-            else:
-                current.append(name)
-        return "/".join((self.sysroot, *current))
+        """Return the path without links on its way, as realpath(3)."""
+        if self._beneath is None:
+            return os.path.realpath(path)
+        try:
+            return self._beneath.resolved(path)
+        except OSError:
+            return path  # looking at it, and opening it, tells why
 
     def status(self, path: str) -> os.stat_result | None:
         """Return lstat(2) of a path; None where it fails."""
         try:
-            return os.lstat(self.locate(path))
+            return self.look(path, follow=False)
         except (OSError, ValueError):
             return None
 
     def directory_identity(self, path: str) -> tuple[int, int] | None:
         """Return device and inode of a directory, links followed; None for anything else."""
         try:
-            status = os.stat(self.follow(path or "."))
+            status = self.look(path or ".", follow=True)
         except (OSError, ValueError):
             return None
         return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None
@@ -75,7 +101,13 @@ class Sysroot:
 
         Raises OSError.
         """
-        return sorted(os.listdir(self.follow(directory or ".")))
+        if self._beneath is None:
+            return sorted(os.listdir(directory or "."))
+        fd = self._beneath.opened(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            return sorted(os.listdir(fd))
+        finally:
+            os.close(fd)
 
     def place(self, path: str) -> BundlePath:
         """Return the path in the bundle of a host path: the same path below the bundle's root.

@@ -6,17 +6,17 @@ import contextlib
 import logging
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from magicpak.elf import Abi, Elf, MalformedExecutable
 from magicpak.errors import IoError
+from magicpak.host import Host
 from magicpak.loader import cache, conf
 from magicpak.loader.diagnostics import active_hwcaps, legacy_hwcaps, told_by
 from magicpak.loader.errors import HelperFailed
 from magicpak.loader.helper import Helper, SearchPath
-from magicpak.loader.library import Ask, View
+from magicpak.loader.library import Ask
 from magicpak.loader.search import Flavour, Loader
 from magicpak.loader.trust import only_root_writes
 from magicpak.system import process, tools
@@ -79,9 +79,7 @@ class Compiler(NamedTuple):
 class Identified:
     """The loaders found in a run, each examined once."""
 
-    view: View
-    locate: Callable[[str], str]
-    """Maps a path to its location on this machine."""
+    files: Host
     scratch: str
     stack: contextlib.ExitStack
     compiler: Compiler = field(default_factory=Compiler)
@@ -112,7 +110,7 @@ class Identified:
 
     def _abi(self, path: str) -> Abi | None:
         try:
-            found = self.view.elf(path)
+            found = self.files.elf(path)
         except (MalformedExecutable, IoError):
             return None
         return found.abi if found is not None else None
@@ -130,8 +128,8 @@ class Identified:
         prefix = interpreter.rpartition("/")[0].rpartition("/")[0]
         architecture = interpreter.rpartition("ld-musl-")[2].removesuffix(".so.1")
         try:
-            with open(self.locate(f"{prefix}/etc/ld-musl-{architecture}.path"), "rb") as file:
-                directories = musl_directories(file.read())
+            listed = self.files.content(f"{prefix}/etc/ld-musl-{architecture}.path")
+            directories = musl_directories(listed)
         except OSError:
             directories = MUSL_DIRECTORIES
         return Loader(interpreter, Flavour.MUSL, directories), None
@@ -208,8 +206,7 @@ class Identified:
     def _read(self, interpreter: str, elf: Elf) -> SearchPath:
         """Read the default directories from the loader file, in which they are adjacent."""
         try:
-            with open(self.locate(interpreter), "rb") as file:
-                content = file.read()
+            content = self.files.content(interpreter)
         except OSError:
             content = b""
         run = re.search(rb"(?:/(?:[\w.+-]+/)+\0){2,}", content)
@@ -222,18 +219,17 @@ class Identified:
     def _cache(self, directory: str, elf: Elf) -> cache.Cache | None:
         flags = cache.flags(elf.abi, elf.flags)
         try:
-            with open(self.locate(f"{directory}/ld.so.cache"), "rb") as file:
-                return cache.select(cache.parse(file.read(), elf.abi.little_endian), flags)
+            content = self.files.content(f"{directory}/ld.so.cache")
+            return cache.select(cache.parse(content, elf.abi.little_endian), flags)
         except OSError:
-            # In a tree that was just unpacked, ldconfig(8) has not made the cache yet.
-            return None if self.native else conf.cache(self.locate, flags)
+            # In a tree that was just unpacked, the loader will have it when the tree is in use.
+            return None if self.native else conf.cache(self.files, flags)
 
 
     def _preload(self) -> tuple[str, ...]:
         """Read ld.so.preload: names separated by white space or colons, comments (ld.so(8))."""
         try:
-            with open(self.locate(PRELOAD), "rb") as file:
-                text = os.fsdecode(file.read())
+            text = os.fsdecode(self.files.content(PRELOAD))
         except OSError:
             return ()
         names = re.split(r"[\s:]+", re.sub("#.*", "", text))

@@ -5,15 +5,18 @@ LD_LIBRARY_PATH is not set there, and the only cache is the one that mend.py gen
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
 from magicpak.elf import Elf
 from magicpak.errors import IoError
 from magicpak.host import Host
+from magicpak.host.sysroot import READ
 from magicpak.loader import cache, mend
 from magicpak.loader.identify import MUSL_DIRECTORIES, musl_directories
 from magicpak.loader.search import Flavour, Loader
 from magicpak.plan import Bundle, BundlePath, File
+from magicpak.system.files import read_regular
 
 
 class BundleView(NamedTuple):
@@ -28,7 +31,7 @@ class BundleView(NamedTuple):
         item = self.bundle.get(place) if place is not None else None
         if item is None or not isinstance(item.entry, File) or item.entry.content is not None:
             return None
-        return self.host.read_at(item.entry.source, item.entry.source)
+        return self.host.read_planned(item.entry)
 
 
 def inside(loader: Loader, bundle: Bundle, elf: Elf) -> Loader:
@@ -54,7 +57,6 @@ def _content(bundle: Bundle, path: BundlePath) -> bytes | None:
     if item.entry.content is not None:
         return item.entry.content
     try:
-        with open(item.entry.source, "rb") as file:
-            return file.read()
+        return read_regular(os.open(item.entry.source, READ), item.entry.source)
     except OSError as e:
         raise IoError.of(e, item.entry.source) from e

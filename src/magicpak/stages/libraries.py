@@ -38,7 +38,7 @@ def _object(run: Run, file: File) -> Elf | None:
     if file.size < SMALLEST or not is_elf(file.source):
         return None
     try:
-        elf = run.host.read_at(file.source, file.source)
+        elf = run.host.read_planned(file)
     except MalformedExecutable as e:
         log.warning("%s; its libraries are not bundled", e)
         return None

@@ -78,7 +78,6 @@ def opened(options: Options, show: Show) -> Iterator[Run]:
         host = Host(sysroot, hidden=(target.path, os.path.realpath(scratch)))
         loaders = Identified(
             host,
-            host.follow,
             scratch,
             stack,
             Compiler(options.cc or "cc", chosen=options.cc is not None),

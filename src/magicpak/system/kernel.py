@@ -14,6 +14,9 @@ CLONE_NEWPID = 0x20000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 MNT_DETACH = 2
+SYS_openat2 = 437
+"""The same on every architecture (syscalls(2))."""
+RESOLVE_NO_MAGICLINKS, RESOLVE_IN_ROOT = 2, 16
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
@@ -57,6 +60,16 @@ class _ByCtypes:
         if self._libc.umount2(target, flags) < 0:
             self._fail("umount2")
 
+    def openat2(self, directory: int, path: bytes, flags: int, resolve: int) -> int:
+        """Call openat2(2), without a mode."""
+        how = (self._ctypes.c_uint64 * 3)(flags, 0, resolve)
+        size = self._ctypes.sizeof(how)
+        pointer = self._ctypes.byref(how)
+        fd = self._libc.syscall(SYS_openat2, directory, path, pointer, self._ctypes.c_size_t(size))
+        if fd < 0:
+            self._fail("openat2")
+        return int(fd)
+
     def _fail(self, call: str) -> NoReturn:
         number = self._ctypes.get_errno()
         raise OSError(number, os.strerror(number), call)
@@ -93,3 +106,9 @@ def mount(source: str | None, target: str, kind: str | None, flags: int) -> None
 def umount2(target: str, flags: int) -> None:
     """Unmount what is mounted at ``target`` (umount2(2))."""
     _calls.umount2(os.fsencode(target), flags)
+
+
+def openat2(directory: int, path: str, flags: int) -> int:
+    """Open a path with an open directory as the root, and return the descriptor (openat2(2))."""
+    resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
+    return int(_calls.openat2(directory, os.fsencode(path), flags, resolve))
