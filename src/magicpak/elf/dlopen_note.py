@@ -5,12 +5,16 @@ https://uapi-group.org/specifications/specs/elf_dlopen_metadata/
 
 from __future__ import annotations
 
+import itertools
 import logging
+import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 log = logging.getLogger(__name__)
 
+MOST_ENTRIES = 100
+"""More notes, and libraries in a note, than any file has; each is looked for everywhere."""
 OWNER = b"FDO\0"
 TYPE = 0x407C0C0A
 
@@ -27,7 +31,7 @@ class DlopenNote(NamedTuple):
 
 def read(segment: bytes, little_endian: bool) -> Iterator[DlopenNote]:
     """Read what a note segment says of it."""
-    for description in _descriptions(segment, little_endian):
+    for description in itertools.islice(_descriptions(segment, little_endian), MOST_ENTRIES):
         yield from _entries(description)
 
 
@@ -51,12 +55,24 @@ def _entries(description: bytes) -> Iterator[DlopenNote]:
     import json  # noqa: PLC0415  few files have such a note
 
     try:
+        left = MOST_ENTRIES
         for entry in json.loads(description.rstrip(b"\0")):
-            sonames = entry["soname"]
+            sonames = [entry["soname"]] if isinstance(entry["soname"], str) else entry["soname"]
+            left -= len(sonames)
+            if left < 0:
+                raise ValueError(f"it names more than {MOST_ENTRIES} libraries")
             yield DlopenNote(
-                tuple(str(name) for name in ([sonames] if isinstance(sonames, str) else sonames)),
+                tuple(map(_name, sonames)),
                 str(entry.get("feature", "")),
                 str(entry.get("priority", "recommended")),
             )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as e:
-        log.warning("a .note.dlopen is not well formed and is left aside: %s", e)
+        log.warning("a .note.dlopen is not well formed and is ignored: %s", e)
+
+
+def _name(value: object) -> str:
+    """Take a name that a file can have. Raises ValueError, UnicodeEncodeError among them."""
+    name = str(value)
+    if not name or b"\0" in os.fsencode(name):
+        raise ValueError(f"no file can have the name {name!r}")
+    return name

@@ -22,6 +22,13 @@ DAMAGE = (ELFError, UnicodeDecodeError, OverflowError, AssertionError, ValueErro
 MOST_ENTRIES = 1 << 16
 """More entries of a table than any file has; a damaged one may lead in circles."""
 MOST_NOTES = 1 << 20
+"""Bytes of all notes together."""
+MOST_NAMES = 1 << 20
+"""Characters of all names together: names may share their ends, so a table can hold many more."""
+MOST_NEEDED = 10_000
+MOST_STRINGS = 64 << 20
+MOST_PROGRAM_HEADERS = 1 << 16
+"""Bytes: execve(2) refuses more."""
 PATH_MAX = 4096
 
 
@@ -57,6 +64,7 @@ class Image:
         self.strings = b""
         """The table of the names that the dynamic section refers to."""
         self._entries_left = MOST_ENTRIES
+        self._names_left = MOST_NAMES
 
     def _bytes(self, offset: int, length: int) -> bytes:
         """Read at an offset; at most what the file has, so a huge length costs nothing."""
@@ -76,6 +84,8 @@ class Image:
         count, size, offset = header["e_phnum"], header["e_phentsize"], header["e_phoff"]
         if count and size != self._structs.Elf_Phdr.sizeof():
             raise ELFError(f"program headers of {size} bytes")
+        if count * size > MOST_PROGRAM_HEADERS:
+            raise ELFError("it has more program headers than can be loaded")
         if offset + count * size > self._size:
             raise ELFError("the program headers are beyond the end of the file")
         for index in range(count):
@@ -110,18 +120,25 @@ class Image:
             self._tags.setdefault(str(entry["d_tag"]), []).append(int(entry["d_val"]))
         if "DT_STRTAB" in self._tags:
             length = self.number("DT_STRSZ")
-            self.strings = self._bytes(self._offset(self._tags["DT_STRTAB"][-1]), length)
+            at = self._offset(self._tags["DT_STRTAB"][-1])
+            self.strings = self._bytes(at, min(length, MOST_STRINGS))
         return True
 
     def _string(self, offset: int) -> str:
         end = self.strings.find(b"\0", offset)
         if not 0 <= offset <= end:
             raise ELFError(f"a name lies outside the string table, at {offset:#x}")
+        self._names_left -= end - offset
+        if self._names_left < 0:
+            raise ELFError("its names are longer than any file's")
         return os.fsdecode(self.strings[offset:end])
 
     def names(self, tag: str) -> tuple[str, ...]:
         """Return the names of the entries with a tag."""
-        return tuple(self._string(offset) for offset in self._tags.get(tag, ()))
+        offsets = self._tags.get(tag, ())
+        if len(offsets) > MOST_NEEDED:
+            raise ELFError(f"it has {len(offsets)} entries {tag}")
+        return tuple(self._string(offset) for offset in offsets)
 
     def name(self, tag: str) -> str | None:
         """Return the name of the last entry with a tag, which the loader keeps of several."""
@@ -170,8 +187,11 @@ class Image:
         """Yield the segments of notes, and a section of dlopen notes that lies in none."""
         segments = [s for s in self._segments if s["p_type"] == "PT_NOTE"]
         places = [(segment["p_offset"], segment["p_filesz"]) for segment in segments]
-        for offset, size in places + self._dlopen_section():
-            yield self._bytes(offset, min(size, MOST_NOTES))
+        left = MOST_NOTES
+        for offset, size in dict.fromkeys(places + self._dlopen_section()):
+            notes = self._bytes(offset, min(size, left))
+            left -= len(notes)
+            yield notes
 
     def _dlopen_section(self) -> list[tuple[int, int]]:
         """Find a section of such notes in no segment: objcopy(1) adds it so, for tools alone."""

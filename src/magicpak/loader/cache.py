@@ -18,6 +18,8 @@ from magicpak.elf import Abi
 
 MAGIC = b"glibc-ld.so.cache1.1"
 OLD_MAGIC = b"ld.so-1.7.0"
+MOST_REPEATED = 4
+"""How often a byte of a cache can stand in its strings: a name may be the end of its path."""
 EXTENSION_MAGIC = 0xEAA42174
 EXTENSION_GENERATOR = 0
 EXTENSION_HWCAPS = 1
@@ -103,6 +105,7 @@ def _parse(data: bytes, order: str) -> Iterator[CacheEntry]:
         return
     count, _, extension = struct.unpack_from(order + "II4xI", data, start + 20)
     names = _hwcap_names(data, order, start, extension) if extension else ()
+    strings_left = MOST_REPEATED * len(data)
     base = start + 48
     for flag, key, value, _, hwcap in struct.iter_unpack(
         order + "iIIIQ", data[base : base + 24 * count]
@@ -113,7 +116,11 @@ def _parse(data: bytes, order: str) -> Iterator[CacheEntry]:
             continue  # a legacy hwcaps directory: no current loader uses it
         else:
             level = ""
-        yield CacheEntry(_text(data, start + key), _text(data, start + value), flag, level)
+        entry = CacheEntry(_text(data, start + key), _text(data, start + value), flag, level)
+        strings_left -= len(entry.name) + len(entry.path)
+        if strings_left < 0:
+            raise ValueError("its strings overlap")
+        yield entry
 
 
 def _hwcap_names(data: bytes, order: str, start: int, extension: int) -> tuple[str, ...]:
