@@ -3,26 +3,21 @@
 ``pack(Options(inputs=("/bin/ls",), output="bundle"))`` does what the command does.
 """
 
-import logging
-from typing import TYPE_CHECKING
-
-from magicpak.errors import MagicpakError
 from magicpak.version import VERSION
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from magicpak.errors import MagicpakError
     from magicpak.options import Options
     from magicpak.pipeline import Report, pack
 
 __version__ = VERSION
 __all__ = ["MagicpakError", "Options", "Report", "__version__", "pack"]
 
-# Without it, logging prints the warnings of a library whose user has set up no logs.
-logging.getLogger(__name__).addHandler(logging.NullHandler())
-
 
 def __getattr__(name: str) -> object:
     """Import the pipeline when it is used: the command line may not get that far."""
-    if name in ("Options", "Report", "pack"):
+    if name in ("MagicpakError", "Options", "Report", "pack"):
         from magicpak import pipeline  # noqa: PLC0415  that is the point
 
         return getattr(pipeline, name)

@@ -1,5 +1,20 @@
-"""``python -m magicpak``."""
+"""``python -m magicpak``, and where the command begins: before its imports take their time."""
 
-from magicpak.cli import main
+from __future__ import annotations
 
-main()
+from typing import NoReturn
+
+from magicpak.system import signals
+
+signals.leave_at_once()
+
+
+def main() -> NoReturn:
+    """Run the command."""
+    from magicpak import cli  # noqa: PLC0415  a signal meanwhile must not show a traceback
+
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

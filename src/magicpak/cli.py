@@ -6,9 +6,7 @@ import contextlib
 import gc
 import itertools
 import os
-import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
@@ -16,17 +14,15 @@ import click
 
 from magicpak import console
 from magicpak.errors import IoError, MagicpakError
+from magicpak.system import signals
 from magicpak.version import VERSION
 
 HYPHENATED = {"--upx-arg", "--dynamic-arg", "--dynamic-run"}
 """Options whose value may begin with a hyphen."""
 
-ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GENERAL = "General"
 """The section of options that belong to no other, --help among them."""
 
-PATIENCE = 3.0
-"""Seconds for cleaning up, before a further signal counts."""
 PATH_MAX = 4096
 """Bytes of a path (limits.h): no tree that can be walked by paths is deeper than half of it."""
 EPILOG = "Full documentation, with Dockerfiles to start from, is in the README."
@@ -210,15 +206,6 @@ def command(log_level: str, verbose: bool, **settings: Any) -> None:
     pack(Options(**settings), show=console.progress)
 
 
-class Interrupted(BaseException):
-    """A signal asked this process to end; raised so that all that is temporary is removed."""
-
-    def __init__(self, number: int) -> None:
-        """Take the signal's number."""
-        super().__init__(number)
-        self.number = number
-
-
 def main() -> NoReturn:
     """Run the command, print what went wrong, and exit: 0 done, 1 failed, 2 wrong command line."""
     # This process ends before garbage matters; to look for it, at the end too, costs a tenth.
@@ -226,12 +213,10 @@ def main() -> NoReturn:
     # Older versions of os.walk and shutil.rmtree call themselves once for each level of a tree.
     sys.setrecursionlimit(PATH_MAX)
     _occupy_standard_streams()
-    ending = _Ending()
-    for number in ENDINGS:
-        # One that is ignored stays so: nohup(1), and a shell for what runs in the background.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, ending)
+    signals.leave_by_exception()
     status = _status()
+    # All is done and cleaned up.
+    signals.leave_at_once()
     gc.freeze()
     sys.exit(status)
 
@@ -245,19 +230,6 @@ def _occupy_standard_streams() -> None:
         os.close(spare)
 
 
-class _Ending:
-    """Leaves by an exception, and lets no further signal stop what is done on the way out."""
-
-    def __init__(self) -> None:
-        self._begun = -PATIENCE
-
-    def __call__(self, number: int, _frame: object) -> None:
-        # An exception may get lost, in what Python calls at a fork: it can be raised again.
-        if time.monotonic() - self._begun >= PATIENCE:
-            self._begun = time.monotonic()
-            raise Interrupted(number)
-
-
 def _status() -> int:
     try:
         result = command.main(standalone_mode=False)
@@ -266,8 +238,8 @@ def _status() -> int:
         if e.ctx is not None:
             console.print_usage(e.ctx.get_usage())
         return 2
-    except Interrupted as e:
-        console.print_error(f"ended by {signal.Signals(e.number).name}")
+    except signals.Interrupted as e:
+        console.print_error(str(e))
         return 128 + e.number
     except MagicpakError as e:
         console.print_error(str(e))

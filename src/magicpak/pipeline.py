@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
+from magicpak.errors import MagicpakError
 from magicpak.options import Options
 from magicpak.plan import Bundle
 from magicpak.stages import (
@@ -20,6 +22,11 @@ from magicpak.stages import (
     write,
 )
 from magicpak.stages.run import Show, no_progress, opened
+
+__all__ = ["STAGES", "MagicpakError", "Options", "Report", "pack"]
+
+# Without it, logging prints the warnings of a library whose user has set up no logs.
+logging.getLogger("magicpak").addHandler(logging.NullHandler())
 
 STAGES = (
     inputs.place,

@@ -26,6 +26,7 @@ SOURCE = HERE.parent
 LIBRARY = Path(sysconfig.get_config_var("LIBPL"), f"libpython{sysconfig.get_python_version()}.a")
 
 ROOTS = (
+    "magicpak.__main__",
     "magicpak.cli",
     "magicpak.pipeline",
     "rich.console",

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <nss.h>
 #include <stdio.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -126,7 +127,10 @@ configure (PyConfig *config, int argc, char **argv)
   config->site_import = 0;
   config->write_bytecode = 0;
   config->pathconfig_warnings = 0;
-  config->install_signal_handlers = 1;
+  /* Until magicpak handles signals itself, SIGINT ends it without a traceback.  Of what Python
+     would set, only this is missed: writing into a closed pipe is an error, not the end.  */
+  config->install_signal_handlers = 0;
+  signal (SIGPIPE, SIG_IGN);
   config->parse_argv = 0;
   config->module_search_paths_set = 1;
   for (size_t i = 0; i < sizeof places / sizeof *places; i++)
@@ -140,7 +144,7 @@ configure (PyConfig *config, int argc, char **argv)
     status = PyConfig_SetString (config, &config->stdlib_dir, L"" SELF);
   if (!PyStatus_Exception (status))
     status = PyConfig_SetString (config, &config->run_command,
-                                 L"from magicpak.cli import main; main()\n");
+                                 L"from magicpak.__main__ import main; main()\n");
   if (!PyStatus_Exception (status))
     status = PyConfig_SetBytesArgv (config, argc, argv);
   return status;

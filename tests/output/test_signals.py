@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from support.command import SLOW_DISK, listing, paths
+from support.command import COMMAND, SLOW_DISK, listing, paths
 
-SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+SIGNALS = [
+    signal.Signals[f"SIG{name}"] for name in ("INT", "TERM", "HUP", "QUIT", "USR1", "ALRM", "XCPU")
+]
 
 
 @pytest.fixture
@@ -109,3 +111,32 @@ def test_signals_that_the_caller_ignores_stay_ignored(tmp_path: Path, big: Path)
     run.send_signal(signal.SIGINT)
     assert run.wait(60) == 0
     assert "/bin/true" in paths(tmp_path / "out")
+
+
+def test_a_signal_at_any_time_shows_no_traceback(tmp_path: Path) -> None:
+    """Also during the imports, which take most of the time of a small run."""
+    ended = 0
+    for step in range(60):
+        run = subprocess.Popen(
+            [*COMMAND, "/bin/true", f"out{step}"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        )
+        wait_for(lambda run=run: handles_signals(run.pid) or run.poll() is not None)
+        time.sleep(step * 0.002)
+        run.send_signal(signal.SIGINT)
+        _, stderr = run.communicate(timeout=30)
+        assert "Traceback" not in stderr
+        assert stderr in ("", "error: ended by SIGINT\n")
+        assert run.returncode in (0, 130, -signal.SIGINT)
+        ended += run.returncode != 0
+    assert ended > 10
+    assert not staged_in(tmp_path)
+
+
+def handles_signals(pid: int) -> bool:
+    """Tell whether a process catches SIGUSR1, as Python by itself does not (proc(5), status)."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught >> (signal.SIGUSR1 - 1) & 1)

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 
 from magicpak.errors import IoError
+from magicpak.system import signals
 
 log = logging.getLogger(__name__)
 
@@ -27,20 +28,31 @@ def private(parent: str, prefix: str) -> Iterator[str]:
     Directories in ``parent`` that a killed run has left are removed first. Raises IoError.
     """
     sweep(parent)
+    path = None
     try:
-        path = tempfile.mkdtemp(prefix=prefix, dir=parent)
-    except OSError as e:
-        raise IoError(e.errno or 0, e.strerror or str(e), parent) from e
-    try:
+        with signals.held():
+            path = _made(parent, prefix)
         with _locked(path):
-            try:
-                with open(os.path.join(path, MARKER), "x", encoding="ascii") as marker:
-                    marker.write(_mark(os.lstat(path)))
-            except OSError as e:
-                raise IoError(e.errno or 0, e.strerror or str(e), parent) from e
             yield path
     finally:
-        discard(path)
+        if path is not None:
+            with signals.held():
+                discard(path)
+
+
+def _made(parent: str, prefix: str) -> str:
+    """Make a marked directory. Raises IoError."""
+    try:
+        path = tempfile.mkdtemp(prefix=prefix, dir=parent)
+        try:
+            with open(os.path.join(path, MARKER), "x", encoding="ascii") as marker:
+                marker.write(_mark(os.lstat(path)))
+        except OSError:
+            discard(path)
+            raise
+    except OSError as e:
+        raise IoError(e.errno or 0, e.strerror or str(e), parent) from e
+    return path
 
 
 def sweep(parent: str) -> None:

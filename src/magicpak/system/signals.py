@@ -1,0 +1,77 @@
+"""End on a signal: at once as long as nothing has to be cleaned up, else by an exception."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+ENDINGS = tuple(
+    getattr(signal, f"SIG{name}")
+    for name in ("HUP", "INT", "QUIT", "TERM", "ALRM", "VTALRM", "PROF", "USR1", "USR2", "XCPU")
+)
+"""The signals that by default end a process, but for faults of its own code (signal(7))."""
+
+PATIENCE = 3.0
+"""Seconds for cleaning up, before a further signal counts."""
+
+
+class Interrupted(BaseException):
+    """A signal asked this process to end; raised so that all that is temporary is removed."""
+
+    def __init__(self, number: int) -> None:
+        """Take the signal's number."""
+        super().__init__(number)
+        self.number = number
+
+    def __str__(self) -> str:
+        return f"ended by {signal.Signals(self.number).name}"
+
+
+def leave_at_once() -> None:
+    """Let a signal end this process with one line on stderr and no traceback."""
+    _install(_leave)
+
+
+def leave_by_exception() -> None:
+    """Let a signal raise Interrupted, and none after it for the time of cleaning up."""
+    _install(_Ending())
+
+
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Let signals wait that would end this process, until something is made or removed whole."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _install(handler: Callable[[int, object], None]) -> None:
+    for number in ENDINGS:
+        # One that is ignored stays so: nohup(1), and a shell for what runs in the background.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def _leave(number: int, _frame: object) -> None:
+    try:
+        os.write(2, f"error: {Interrupted(number)}\n".encode())
+    finally:
+        os._exit(128 + number)
+
+
+class _Ending:
+    """Raises Interrupted, but not again while that is on its way."""
+
+    def __init__(self) -> None:
+        self._begun = -PATIENCE
+
+    def __call__(self, number: int, _frame: object) -> None:
+        # An exception may get lost, in what Python calls at a fork: it can be raised again.
+        if time.monotonic() - self._begun >= PATIENCE:
+            self._begun = time.monotonic()
+            raise Interrupted(number)
