@@ -1,6 +1,6 @@
-"""What can go wrong, as exceptions: the facts are fields, the text is made in ``__str__``.
+"""Exceptions for all failures: the facts are fields, and ``__str__`` makes the text.
 
-Each text follows ``error: `` on one line; the wording before the first colon is that of
+Each text follows ``error: `` on one line. The wording before the first colon is that of
 magicpak 1.4.0, which scripts may match.
 """
 
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 T = TypeVar("T")
 
 EMPTY = "''"
-"""How an empty path is shown."""
+"""The text for an empty path."""
 
 
 def printable(text: str) -> str:
-    """Escape control characters and undecodable bytes, so that a text stays on its line."""
+    """Escape control characters and undecodable bytes, so that a text stays on one line."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", _escape, text)
 
 
@@ -29,7 +29,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def one_line(output: bytes | str) -> str:
-    """Join what a program printed into one line."""
+    """Join the output of a program into one line."""
     text = output.decode(errors="replace") if isinstance(output, bytes) else output
     return "; ".join(line.strip() for line in text.splitlines() if line.strip())
 
@@ -58,7 +58,7 @@ class MagicpakError(Exception):
 
 
 class IoError(MagicpakError):
-    """The file system refused: an OSError with the path it is about."""
+    """An OSError, with the path that it is about."""
 
     number: int
     reason: str
@@ -66,7 +66,7 @@ class IoError(MagicpakError):
 
     @classmethod
     def of(cls, error: OSError, path: str | None = None) -> IoError:
-        """Translate an OSError; ``path`` where the error itself does not name one."""
+        """Convert an OSError; ``path`` is used if the error names none."""
         named = error.filename if error.filename is not None else path
         name = named.decode(errors="surrogateescape") if isinstance(named, bytes) else named
         reason = error.strerror or str(error)
@@ -78,7 +78,7 @@ class IoError(MagicpakError):
 
 
 class Unsupported(MagicpakError):
-    """Options that do not go together."""
+    """The options cannot be used, or not together."""
 
     reason: str
 

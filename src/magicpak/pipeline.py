@@ -1,4 +1,4 @@
-"""The job: the stages in their order."""
+"""The pipeline: the stages in their order."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ STAGES = (
 
 
 class Report(NamedTuple):
-    """What was written."""
+    """The size of the written bundle."""
 
     files: int
     size: int
@@ -55,7 +55,7 @@ class Report(NamedTuple):
 def pack(options: Options, *, show: Show = no_progress) -> Report:
     """Bundle executables with what they need at run time.
 
-    Raises MagicpakError; OUTPUT is then as it was.
+    Raises MagicpakError; OUTPUT is then unchanged.
     """
     bundle = Bundle()
     with opened(options, show) as run:

@@ -1,4 +1,4 @@
-"""What one ELF file says about itself."""
+"""Read one ELF file."""
 
 from magicpak.elf.dlopen_note import DlopenNote
 from magicpak.elf.reader import (

@@ -1,4 +1,4 @@
-"""Which libraries a file says that it loads by dlopen(3): its ``.note.dlopen`` (UAPI.12).
+"""Read ``.note.dlopen``: the libraries that a file declares to load by dlopen(3) (UAPI.12).
 
 https://uapi-group.org/specifications/specs/elf_dlopen_metadata/
 """
@@ -20,7 +20,7 @@ TYPE = 0x407C0C0A
 
 
 class DlopenNote(NamedTuple):
-    """One dependency that a file says it loads by dlopen(3) (UAPI.12)."""
+    """One library that a file declares to load by dlopen(3) (UAPI.12)."""
 
     sonames: tuple[str, ...]
     """Alternatives, in the order in which they are tried."""
@@ -36,7 +36,7 @@ def read(segment: bytes, little_endian: bool) -> Iterator[DlopenNote]:
 
 
 def _descriptions(data: bytes, little_endian: bool) -> Iterator[bytes]:
-    """Go through a note segment; sizes are 4-byte words in either class (gabi, "Note Section")."""
+    """Yield the descriptions; sizes are 4-byte words in either class (gabi, "Note Section")."""
     order: Any = "little" if little_endian else "big"
     position = 0
     while position + 12 <= len(data):
@@ -51,7 +51,7 @@ def _descriptions(data: bytes, little_endian: bool) -> Iterator[bytes]:
 
 
 def _entries(description: bytes) -> Iterator[DlopenNote]:
-    """Read the JSON array of a ``.note.dlopen``; one that is not well formed is worth a warning."""
+    """Read the JSON array of a ``.note.dlopen``; warn if it is malformed."""
     import json  # noqa: PLC0415  few files have such a note
 
     try:

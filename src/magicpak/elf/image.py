@@ -1,8 +1,8 @@
 """Read the structures of an open ELF file: headers, dynamic section, symbol versions, notes.
 
-The format is that of the System V ABI (gabi, chapters 4 and 5) and elf(5). Section headers are
-not looked at, but for notes that are for tools like this one, as the loader does not look at them
-either: a stripped or packed file has none.
+The format is that of the System V ABI (gabi, chapters 4 and 5) and elf(5). Section headers are read
+only for notes that are meant for tools: the loader does not read them, and a stripped or packed
+file has none.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from elftools.common.utils import struct_parse
 from elftools.elf.structs import ELFStructs
 
 DAMAGE = (ELFError, UnicodeDecodeError, OverflowError, AssertionError, ValueError)
-"""What pyelftools and the stream below it raise on a damaged file."""
+"""The exceptions that pyelftools and its stream raise on a damaged file."""
 
 MOST_ENTRIES = 1 << 16
-"""More entries of a table than any file has; a damaged one may lead in circles."""
+"""More entries of a table than any file has; those of a damaged one may form a cycle."""
 MOST_NOTES = 1 << 20
 """Bytes of all notes together."""
 MOST_NAMES = 1 << 20
@@ -67,12 +67,12 @@ class Image:
         self._names_left = MOST_NAMES
 
     def _bytes(self, offset: int, length: int) -> bytes:
-        """Read at an offset; at most what the file has, so a huge length costs nothing."""
+        """Read at an offset, at most to the end of the file: a damaged length may be huge."""
         self._stream.seek(offset)
         return self._stream.read(max(0, min(length, self._size - offset)))
 
     def _offset(self, address: int) -> int:
-        """Return where a virtual address lies in the file, by the segment that maps it."""
+        """Return the file offset of a virtual address, by the segment that maps it."""
         for segment in self._segments:
             start = segment["p_vaddr"]
             if segment["p_type"] == "PT_LOAD" and start <= address < start + segment["p_filesz"]:
@@ -96,7 +96,7 @@ class Image:
             yield segment
 
     def interpreter(self) -> str | None:
-        """Return what PT_INTERP names."""
+        """Return the path in PT_INTERP."""
         segment = next((s for s in self._segments if s["p_type"] == "PT_INTERP"), None)
         if segment is None:
             return None
@@ -141,16 +141,16 @@ class Image:
         return tuple(self._string(offset) for offset in offsets)
 
     def name(self, tag: str) -> str | None:
-        """Return the name of the last entry with a tag, which the loader keeps of several."""
+        """Return the name of the last entry with a tag; of several, the loader uses the last."""
         names = self.names(tag)
         return names[-1] if names else None
 
     def number(self, tag: str) -> int:
-        """Return the number of the last entry with a tag, 0 without one."""
+        """Return the number of the last entry with a tag; 0 if there is none."""
         return self._tags.get(tag, [0])[-1]
 
     def versions_needed(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Yield each needed file, and the versions of it without which the loader refuses."""
+        """Yield each needed file, and its symbol versions that the loader requires."""
         for entry, position in self._chain("DT_VERNEED", self._structs.Elf_Verneed, "vn_next"):
             aux = self._linked(
                 position + entry["vn_aux"], self._structs.Elf_Vernaux, "vna_next", entry["vn_cnt"]
@@ -172,11 +172,11 @@ class Image:
         return self._linked(self._offset(self._tags[tag][-1]), struct, link, count)
 
     def _linked(self, offset: int, struct: Any, link: str, count: int) -> Iterator[tuple[Any, int]]:
-        """Walk entries that each tell how far on the next one is."""
+        """Walk a linked list of entries; ``link`` is the field with the offset of the next one."""
         for _ in range(count):
             self._entries_left -= 1
             if self._entries_left < 0:
-                raise ELFError("its symbol versions lead in circles")
+                raise ELFError("its symbol versions form a cycle")
             entry = struct_parse(struct, self._stream, offset)
             yield entry, offset
             if not entry[link]:
@@ -184,7 +184,7 @@ class Image:
             offset += entry[link]
 
     def notes(self) -> Iterator[bytes]:
-        """Yield the segments of notes, and a section of dlopen notes that lies in none."""
+        """Yield the note segments, and a section of dlopen notes that is in no segment."""
         segments = [s for s in self._segments if s["p_type"] == "PT_NOTE"]
         places = [(segment["p_offset"], segment["p_filesz"]) for segment in segments]
         left = MOST_NOTES
@@ -194,12 +194,12 @@ class Image:
             yield notes
 
     def _dlopen_section(self) -> list[tuple[int, int]]:
-        """Find a section of such notes in no segment: objcopy(1) adds it so, for tools alone."""
+        """Find a section of dlopen notes that is in no segment, as objcopy(1) adds it for tools."""
         header, struct = self.header, self._structs.Elf_Shdr
         count, names_at = header["e_shnum"], header["e_shstrndx"]
         start, size = header["e_shoff"], struct.sizeof()
         if names_at >= count or header["e_shentsize"] != size or start + count * size > self._size:
-            return []  # stripped of them, or damaged: the loader does not mind
+            return []  # stripped or damaged: the loader ignores that
         names = struct_parse(struct, self._stream, start + names_at * size)
         if names["sh_offset"] > self._size:
             return []

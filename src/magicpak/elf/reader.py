@@ -1,4 +1,4 @@
-"""Read what one ELF file says about itself: only headers, dynamic section and notes."""
+"""Read one ELF file: only its headers, dynamic section and notes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from magicpak.elf.image import DAMAGE, Image
 from magicpak.errors import IoError, MagicpakError
 
 SMALLEST = 52
-"""Bytes of the header of the smaller class, with nothing after it."""
+"""The size of the ELF header in the 32-bit class, in bytes."""
 DF_1_NODEFLIB = 0x800
 DF_1_PIE = 0x8000000
 EF_RISCV_FLOAT_ABI = 6
@@ -22,7 +22,7 @@ UNWINDING = (b"pthread_exit", b"pthread_cancel", b"thrd_exit", b"backtrace")
 
 
 class MalformedExecutable(MagicpakError):
-    """A file that should be an ELF file is none, or is damaged."""
+    """A file is not an ELF file, or is damaged."""
 
     path: str
     reason: str
@@ -32,27 +32,27 @@ class MalformedExecutable(MagicpakError):
 
 
 class Abi(NamedTuple):
-    """What a loader compares to tell whether an object is for its process."""
+    """What a loader compares to decide whether an object fits its process."""
 
     bits: int
     little_endian: bool
     machine: str
-    """An ``EM_…`` name of the ABI."""
+    """The ``EM_…`` name of ``e_machine``."""
 
 
 class Versions(NamedTuple):
-    """Symbol versions (LSB, "Symbol Versioning"): what an object defines, and asks of others."""
+    """The symbol versions that an object defines and needs (LSB, "Symbol Versioning")."""
 
     defined: frozenset[str] = frozenset()
     needed: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """For each needed file, the versions without which the loader refuses to start."""
+    """For each needed file, the versions that the loader requires."""
 
 
 class Elf(NamedTuple):
-    """An ELF file as the loader sees it; ``None`` is absent, which is not the same as empty."""
+    """An ELF file as the loader sees it; None means absent, which differs from empty."""
 
     path: str
-    """Where it was read."""
+    """The path from which it was read."""
     identity: tuple[int, int]
     """Device and inode."""
     abi: Abi
@@ -68,19 +68,19 @@ class Elf(NamedTuple):
     runpath: str | None = None
     flags_1: int = 0
     filters: tuple[str, ...] = ()
-    """DT_FILTER: must be there."""
+    """DT_FILTER: required."""
     auxiliary: tuple[str, ...] = ()
-    """DT_AUXILIARY: taken when there."""
+    """DT_AUXILIARY: optional."""
     audit: tuple[str, ...] = ()
-    """DT_AUDIT and DT_DEPAUDIT, each a list with colons."""
+    """DT_AUDIT and DT_DEPAUDIT, each a list separated by colons."""
     cancels: bool = False
-    """It names a function of UNWINDING, for which glibc loads libgcc_s by name."""
+    """Whether it names a function of UNWINDING, for which glibc loads libgcc_s by dlopen(3)."""
     dlopens: tuple[DlopenNote, ...] = ()
     versions: Versions = Versions()
 
     @property
     def float_abi(self) -> int:
-        """What the loader compares of ``e_flags``: RISC-V's way to pass floating-point values."""
+        """The part of ``e_flags`` that the loader compares: the floating-point ABI of RISC-V."""
         return self.flags & EF_RISCV_FLOAT_ABI if self.abi.machine == "EM_RISCV" else 0
 
     @property
@@ -92,8 +92,8 @@ class Elf(NamedTuple):
 def read(path: str) -> Elf:
     """Read an ELF file.
 
-    Raises IoError when it cannot be opened, MalformedExecutable when it is no ELF file or a
-    damaged one.
+    Raises IoError if it cannot be opened, MalformedExecutable if it is not an ELF file or is
+    damaged.
     """
     try:
         # Not blocking: a fifo must not stop the run; what is no regular file is refused below.
@@ -139,12 +139,12 @@ def _read_stream(stream: BinaryIO, status: os.stat_result, path: str) -> Elf:
         raise MalformedExecutable(path, str(e) or type(e).__name__) from e
     except OSError as e:
         if e.errno == errno.EINVAL:  # lseek(2) to an offset that no file has
-            raise MalformedExecutable(path, "an offset in it is beyond what files have") from e
+            raise MalformedExecutable(path, "an offset in it is too large") from e
         raise IoError.of(e, path) from e
 
 
 def _describe(image: Image, path: str, identity: tuple[int, int]) -> Elf:
-    """Put together all that is known."""
+    """Make the description of a file from its headers, dynamic section and notes."""
     header = image.header
     abi = Abi(image.bits, image.little_endian, str(header["e_machine"]))
     own = (path, identity, abi, int(header["e_flags"]), str(header["e_type"]), image.interpreter())

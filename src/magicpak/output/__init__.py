@@ -1,1 +1,1 @@
-"""The writers of a bundle, and the only ones: whole or not at all."""
+"""Write the bundle to OUTPUT, whole or not at all."""

@@ -1,4 +1,4 @@
-"""Copy the content of a file within the kernel; holes stay holes."""
+"""Copy the content of a file inside the kernel, and keep its holes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHUNK = 64 << 20
 SMALL = 1 << 20
 """Bytes copied at once through this process."""
 ELSEWISE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
-"""What copy_file_range(2) answers where read(2) and write(2) may do."""
+"""Errors of copy_file_range(2) after which read(2) and write(2) may work."""
 
 REPLACED = (errno.ELOOP, errno.ENXIO, errno.ENODEV)
 """What open(2) answers for a link, a socket, or a device without a driver."""
@@ -80,7 +80,7 @@ def copy(source: int, out: int, progress: Progress) -> None:
 
 
 def _data_ranges(fd: int, size: int) -> Iterator[tuple[int, int]]:
-    """List what is no hole in a file (lseek(2), SEEK_DATA)."""
+    """Yield the ranges of a file that are not holes (lseek(2), SEEK_DATA)."""
     position = 0
     while position < size:
         try:
@@ -89,13 +89,13 @@ def _data_ranges(fd: int, size: int) -> Iterator[tuple[int, int]]:
         except OSError as e:
             if e.errno == errno.ENXIO:
                 return  # a hole up to the end
-            start, end = position, size  # this file system tells no holes
+            start, end = position, size  # this file system does not report holes
         yield start, end
         position = end
 
 
 def _copy_range(source: int, out: int, start: int, end: int, progress: Progress) -> int:
-    """Copy up to ``end``, and return how far the source went: it may be shorter by now."""
+    """Copy up to ``end``, and return the offset reached: the source may have become shorter."""
     while start < end:
         count = _copy_some(source, out, start, min(CHUNK, end - start))
         if count == 0:
@@ -112,5 +112,5 @@ def _copy_some(source: int, out: int, start: int, wanted: int) -> int:
         if e.errno not in ELSEWISE:
             raise
         count = 0
-    # Some file systems answer 0 where they cannot copy by themselves.
+    # Some file systems return 0 where they do not support it.
     return count or os.pwrite(out, os.pread(source, min(wanted, SMALL), start), start)

@@ -1,4 +1,4 @@
-"""Look at OUTPUT: whether a bundle can become it, and where that one is staged until whole."""
+"""Examine OUTPUT: whether the bundle can be written there, and where it is staged."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from magicpak.system.workdir import sweep
 
 
 class DestinationInvalid(MagicpakError):
-    """OUTPUT is something that cannot become the bundle."""
+    """OUTPUT is not a directory and cannot become one."""
 
     path: str
 
     def __str__(self) -> str:
         path = self.path or EMPTY
-        return f"The destination is invalid: {path}: not a directory; name one to be made"
+        return f"The destination is invalid: {path}: not a directory; name a new directory"
 
 
 class DestinationNotEmpty(MagicpakError):
-    """OUTPUT is a directory with entries of its own."""
+    """OUTPUT is a directory that is not empty."""
 
     path: str
 
@@ -31,21 +31,21 @@ class DestinationNotEmpty(MagicpakError):
 
 
 class Destination(NamedTuple):
-    """OUTPUT: what it is, and how the bundle gets there."""
+    """OUTPUT, and how the bundle is moved there."""
 
     name: str
     """As the user wrote it."""
     path: str
-    """The directory itself, no link."""
+    """The real path, without links."""
     existing: os.stat_result | None
     base: str
-    """The directory in which the bundle is staged: on the same file system."""
+    """The parent of the staging directory, on the same file system."""
     fill: bool
-    """Whether OUTPUT has to stay the directory it is, so that entries are moved into it."""
+    """Whether OUTPUT cannot be replaced, so that the entries are moved into it."""
 
 
 def destination(output: str) -> Destination:
-    """Look at OUTPUT. Raises DestinationInvalid, DestinationNotEmpty, IoError."""
+    """Examine OUTPUT. Raises DestinationInvalid, DestinationNotEmpty, IoError."""
     path = os.path.realpath(output)
     try:
         existing = os.stat(path) if output else None
@@ -82,7 +82,7 @@ def _nearest_directory(path: str, output: str) -> str:
 
 
 def _is_mount(path: str) -> bool:
-    """Tell whether something is mounted there, a directory of the same file system included."""
+    """Tell whether the path is a mount point, also of a bind mount of the same file system."""
     try:
         with open("/proc/self/mountinfo", "rb") as file:
             points = {line.split()[4] for line in file}

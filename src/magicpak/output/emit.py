@@ -1,4 +1,4 @@
-"""Write a bundle: whole, or not at all. Nothing else of the project writes below OUTPUT."""
+"""Write a bundle, whole or not at all. No other module writes below OUTPUT."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 class Stage:
-    """A whole bundle beside OUTPUT, waiting to be moved there."""
+    """A bundle in a staging directory, to be moved to OUTPUT."""
 
     def __init__(self, path: str, bundle: Bundle, target: Destination, progress: Progress) -> None:
-        """Take an empty directory for it; ``write`` fills it."""
+        """Take ``path``, an empty staging directory; ``write`` fills it."""
         self.tree = os.path.join(path, TREE)
         self._bundle = bundle
         self._target = target
         self._progress = progress
         self._privileged = os.geteuid() == 0
         self._owner: tuple[int, int] | None = None
-        """Who owns what is made here, without a change of owner."""
+        """The user and group ids of a new file here."""
         self._unkept: set[str] = set()
         self._path = ""
-        """What is being written, for errors."""
+        """The entry being written, for errors."""
 
     def write(self) -> None:
         """Write every entry of the bundle. Raises IoError."""
         written: dict[object, str] = {}
         listed = log.isEnabledFor(logging.INFO)
-        with self._told():
+        with self._errors_below_output():
             os.mkdir(self.tree, 0o700)
             status = os.lstat(self.tree)
             self._owner = (status.st_uid, status.st_gid)
@@ -57,13 +57,13 @@ class Stage:
                     log.info("%s", _line(path, item))
         self._keep_directories()
         for what in sorted(self._unkept):
-            log.warning("%s could not be kept: this user may not set it here", what)
+            log.warning("%s is not kept: this user cannot set it here", what)
 
     def rewrite(self, paths: tuple[str, ...]) -> None:
-        """Write files once more, which a test has altered. Raises IoError."""
+        """Rewrite the files that a test has altered. Raises IoError."""
         altered = [(path, item) for path in paths if (item := self._bundle.get(BundlePath(path)))]
         written: dict[object, str] = {}
-        with self._told():
+        with self._errors_below_output():
             for path, item in altered:
                 self._path = path
                 os.chmod(os.path.dirname(self._at(path)), 0o700)
@@ -75,7 +75,7 @@ class Stage:
     def commit(self) -> None:
         """Move the bundle to OUTPUT. Raises IoError, DestinationNotEmpty."""
         target = self._target
-        with self._told():
+        with self._errors_below_output():
             if target.existing is None:
                 self._rename(_missing_parents(target.path))
             elif target.fill or not self._replace(target.existing):
@@ -99,7 +99,7 @@ class Stage:
         return True
 
     def _rename(self, parents: list[str]) -> None:
-        """Put the whole tree in the place of OUTPUT, below directories made for it."""
+        """Make the parent directories, and rename the tree to OUTPUT."""
         made = []
         try:
             for directory in parents:
@@ -116,7 +116,7 @@ class Stage:
             raise
 
     def _fill(self) -> None:
-        """Move what the tree holds into OUTPUT; all of it, or nothing."""
+        """Move the content of the tree into OUTPUT, whole or not at all."""
         target = self._target.path
         status = os.stat(self.tree)
         if not all(is_private(os.path.join(target, name)) for name in os.listdir(target)):
@@ -140,8 +140,8 @@ class Stage:
         return self.tree + path
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Name the path below OUTPUT in an error, rather than that of the staging directory."""
+    def _errors_below_output(self) -> Iterator[None]:
+        """Name the path below OUTPUT in errors, not the path in the staging directory."""
         self._path = ""
         try:
             yield
@@ -163,7 +163,7 @@ class Stage:
             self._write_once(path, entry, written)
 
     def _write_once(self, path: str, entry: File, written: dict[object, str]) -> None:
-        """Write a file, or link it to the path under which it was written already."""
+        """Write a file, or make a hard link to the path at which it was already written."""
         first = written.setdefault(entry.stored, path)
         if first != path:
             with contextlib.suppress(OSError):  # too many links, or none on this file system
@@ -186,7 +186,7 @@ class Stage:
             os.close(out)
 
     def _keep_open(self, fd: int, meta: Meta) -> None:
-        """Give a file its owner, mode, capability and time; a change of owner clears bits."""
+        """Set the attributes, the owner first: chown(2) clears set-id bits and capabilities."""
         if self._is_foreign(meta):
             self._try("owner", lambda: os.chown(fd, meta.uid, meta.gid))
         os.fchmod(fd, meta.mode)
@@ -196,9 +196,9 @@ class Stage:
         os.utime(fd, ns=(meta.mtime, meta.mtime))
 
     def _keep_directories(self) -> None:
-        """Give the directories what is kept of them, once nothing is written in them any more."""
+        """Set the attributes of the directories, after all their entries are written."""
         times = [item.entry.meta.mtime for path, item in self._bundle if path.count("/") == 1]
-        with self._told():
+        with self._errors_below_output():
             for path, item in reversed(list(self._bundle)):
                 if isinstance(item.entry, Directory):
                     self._path = path
@@ -208,7 +208,7 @@ class Stage:
             self._keep(self.tree, root)
 
     def _keep(self, location: str, meta: Meta, *, link: bool = False) -> None:
-        """Give a directory or a link its owner, mode and time."""
+        """Set the owner, mode and time of a directory or a link."""
         if self._is_foreign(meta):
             self._try("owner", lambda: os.lchown(location, meta.uid, meta.gid))
         if not link:
@@ -216,11 +216,11 @@ class Stage:
         os.utime(location, ns=(meta.mtime, meta.mtime), follow_symlinks=False)
 
     def _is_foreign(self, meta: Meta) -> bool:
-        """Tell whether an owner has to be given, and may be."""
+        """Tell whether the owner must be changed, and may be."""
         return self._privileged and (meta.uid, meta.gid) != self._owner
 
     def _try(self, what: str, action: Callable[[], None]) -> None:
-        """Keep what this user may set here: ids that a namespace does not map stay behind."""
+        """Set an attribute if permitted: a user namespace, for one, may not map an id."""
         try:
             action()
         except OSError as e:
@@ -231,7 +231,7 @@ class Stage:
 
 @contextlib.contextmanager
 def staged(bundle: Bundle, target: Destination, progress: Progress) -> Iterator[Stage]:
-    """Write a bundle beside OUTPUT, and remove it at the end unless it was committed.
+    """Write a bundle to a staging directory, which is removed at the end.
 
     Raises IoError.
     """
@@ -242,7 +242,7 @@ def staged(bundle: Bundle, target: Destination, progress: Progress) -> Iterator[
 
 
 def _missing_parents(path: str) -> list[str]:
-    """List the directories above OUTPUT that have to be made, the outermost first."""
+    """List the directories above OUTPUT that do not exist, the outermost first."""
     missing = []
     parent = os.path.dirname(path)
     while not os.path.isdir(parent):

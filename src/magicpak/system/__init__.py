@@ -1,1 +1,1 @@
-"""Processes, kernel calls, and how the tools that they need are installed."""
+"""Run programs, call the kernel, and find external tools."""

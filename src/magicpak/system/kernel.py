@@ -1,6 +1,6 @@
-"""Call the kernel where Python has no function for it; an OSError names the call that failed.
+"""Make system calls for which Python has no function; an OSError names the failed call.
 
-The single file has these calls built in, from C; elsewhere ctypes makes them.
+The single file has them in a C module; elsewhere, ctypes makes them.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ PR_GET_CHILD_SUBREAPER = 37
 
 
 class _ByCtypes:
-    """The calls as the single file has them built in."""
+    """The functions of the C module, made with ctypes."""
 
     def __init__(self) -> None:
         """Load the C library of this process."""
-        import ctypes  # noqa: PLC0415  the single file has none
+        import ctypes  # noqa: PLC0415  the single file has no ctypes
 
         self._ctypes = ctypes
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -37,7 +37,7 @@ class _ByCtypes:
         self._libc.prctl.argtypes = (ctypes.c_int, number)
 
     def prctl(self, option: int, argument: int) -> int:
-        """Call prctl(2); return the answer of an option that asks."""
+        """Call prctl(2); return the value that a PR_GET option writes."""
         answer = self._ctypes.c_int(0)
         if option == PR_GET_CHILD_SUBREAPER:
             argument = self._ctypes.addressof(answer)
@@ -88,17 +88,17 @@ _calls = _load()
 
 
 def prctl(option: int, argument: int = 0) -> int:
-    """Set an attribute of this process, or return the one that ``option`` asks for (prctl(2))."""
+    """Set an attribute of this process, or return the one that ``option`` gets (prctl(2))."""
     return int(_calls.prctl(option, argument))
 
 
 def unshare(flags: int) -> None:
-    """Give this process namespaces of its own (unshare(2))."""
+    """Move this process into new namespaces (unshare(2))."""
     _calls.unshare(flags)
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int) -> None:
-    """Mount a file system, bind one, or change how one is mounted (mount(2))."""
+    """Mount or bind a file system, or change the options of a mount (mount(2))."""
     encoded = [None if name is None else os.fsencode(name) for name in (source, target, kind)]
     _calls.mount(*encoded, flags)
 

@@ -1,4 +1,4 @@
-"""Run other programs: logged, drained, bounded, and never with the terminal's stdin."""
+"""Run other programs: with a log, drained pipes and a timeout, and without the terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class TimedOut(MagicpakError):
-    """A program ran longer than it may."""
+    """A program exceeded its timeout."""
 
     command: str
     seconds: float
@@ -29,7 +29,7 @@ class TimedOut(MagicpakError):
 
 
 class Completed(NamedTuple):
-    """A program that ended: its status is the exit code, or minus the signal that killed it."""
+    """A program that ended. The status is its exit code, or the negated number of a signal."""
 
     status: int
     stdout: bytes
@@ -40,7 +40,7 @@ class Completed(NamedTuple):
 
 
 class Runner(Protocol):
-    """How a stage runs a program; tests pass a function of their own."""
+    """A function that runs a program; tests replace it."""
 
     def __call__(
         self,
@@ -56,7 +56,7 @@ class Runner(Protocol):
 
 
 def describe(status: int) -> str:
-    """Say how a program ended, in words: ``exit status: 1`` or ``signal: 11 (SIGSEGV)``."""
+    """Describe how a program ended: ``exit status: 1`` or ``signal: 11 (SIGSEGV)``."""
     if status >= 0:
         return f"exit status: {status}"
     try:
@@ -74,14 +74,14 @@ def run(
     timeout: float | None = None,
     preexec: Callable[[], None] | None = None,
 ) -> Completed:
-    """Run a program to its end, feeding and draining its pipes whatever their size.
+    """Run a program to its end, and feed and drain its pipes.
 
-    It leads a session of its own, so that it cannot read the terminal and is killed together with
-    its children when ``timeout`` (seconds) is over, or when this process is interrupted.
-    ``preexec`` is called in the new process before the program starts; it may fork, if all but one
-    of the processes close their descriptors and never return.
+    The program leads a new session, so that it cannot read the terminal. It is killed with its
+    children after ``timeout`` seconds, or when this process is interrupted. ``preexec`` is called
+    in the new process before the program starts; it may fork if all processes but one close their
+    descriptors and never return.
 
-    Raises TimedOut; OSError when the program cannot be started.
+    Raises TimedOut; OSError if the program cannot be started.
     """
     log.debug("run %s", shlex.join(argv))
     with subprocess.Popen(
@@ -106,7 +106,7 @@ def run(
 
 
 class Running:
-    """A program beside the caller: fed and drained by threads, the end of its output kept."""
+    """A program in the background. Threads feed and drain it, and keep the end of its output."""
 
     KEPT = 64 * 1024  # bytes of each output
 
@@ -131,13 +131,13 @@ class Running:
         self._ended.set()
 
     def wait(self, seconds: float) -> int | None:
-        """Return its status as in Completed, or None where it has not ended after ``seconds``."""
+        """Return its status as in Completed, or None if it has not ended after ``seconds``."""
         return self._child.returncode if self._ended.wait(seconds) else None
 
     def completed(self) -> Completed:
-        """Describe the program, which has ended, with the last 64 KiB of each of its outputs."""
+        """Return the status of the ended program, and the last 64 KiB of each of its outputs."""
         for thread in self._threads:
-            # A process that outlived the program may hold its pipes: that is no reason to wait.
+            # Do not wait for a child that outlives the program and holds its pipes.
             thread.join(1)
         return Completed(self._child.wait(), *(bytes(end) for end in self._ends))
 
@@ -150,9 +150,9 @@ def running(
     env: Mapping[str, str] | None = None,
     cwd: str | None = None,
 ) -> Iterator[Running]:
-    """Run a program beside the body of the ``with``, at whose end its session is killed.
+    """Run a program during the ``with`` block, and kill its session at the end.
 
-    Raises OSError when the program cannot be started.
+    Raises OSError if the program cannot be started.
     """
     log.debug("run %s", shlex.join(argv))
     child = subprocess.Popen(
@@ -168,13 +168,13 @@ def running(
     try:
         yield Running(child, stdin)
     finally:
-        # Also when the program itself has ended: what it started may be running on.
+        # Even if the program has ended, its children may still run.
         kill_session(child.pid)
         child.wait()
 
 
 class Conversation:
-    """A program that answers: texts ended by a NUL go in, texts ended by a NUL come out."""
+    """A program that answers requests; each request and each answer ends with a NUL."""
 
     def __init__(self, argv: Sequence[str], *, env: Mapping[str, str]) -> None:
         """Start the program. Raises OSError."""
@@ -188,7 +188,7 @@ class Conversation:
             env=dict(env),
             start_new_session=True,
         )
-        # Popen makes what PIPE asks for.
+        # Popen sets both for PIPE.
         self._stdin = cast("IO[bytes]", self._child.stdin)
         self._stdout = cast("IO[bytes]", self._child.stdout)
         self._received = bytearray()
@@ -201,12 +201,12 @@ class Conversation:
         self._child.communicate()
 
     def send(self, text: bytes) -> None:
-        """Send a text; a program that has ended answers None to what is asked next."""
+        """Send a request. If the program has ended, the next ``receive`` returns None."""
         with contextlib.suppress(BrokenPipeError):
             self._stdin.write(text)
 
     def receive(self, seconds: float) -> bytes | None:
-        """Return the next text without its NUL; None where the program ends, or says nothing."""
+        """Return the next answer without its NUL; None if the program ends, or on a timeout."""
         while b"\0" not in self._received:
             ready, _, _ = select.select([self._stdout], [], [], seconds)
             chunk = os.read(self._stdout.fileno(), 65536) if ready else b""

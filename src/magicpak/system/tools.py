@@ -1,4 +1,4 @@
-"""Find the programs that stages run, or tell how they are installed on this system."""
+"""Find external programs, or the command that installs them on this system."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MANAGERS = {
     "pacman": "pacman -S",
     "zypper": "zypper install",
 }
-"""The commands that install packages, by the program that a system has; the first is the usual."""
+"""The install commands by package manager; the first one is the default."""
 
 DIRECTORIES = ("/usr/bin", "/sbin")
-"""Where a package manager lies."""
+"""The directories of package managers."""
 
 PACKAGES = {
     "busybox": {"": "busybox", "apt-get": "busybox-static", "apk": "busybox-static"},
@@ -26,24 +26,24 @@ PACKAGES = {
     "strace": {"": "strace"},
     "upx": {"": "upx", "apt-get": "upx-ucl"},
 }
-"""The packages that have a tool, by package manager; under the empty name those of most."""
+"""The packages of each tool by package manager; the empty name is the default."""
 
 
 def manager(exists: Callable[[str], bool] = os.path.exists) -> str:
-    """Return the package manager of this system, or the usual one where none is known."""
+    """Return the package manager of this system, or the default if none is found."""
     paths = ((name, f"{directory}/{name}") for name in MANAGERS for directory in DIRECTORIES)
     return next((name for name, path in paths if exists(path)), "apt-get")
 
 
 def installation(tool: str, by: str | None = None) -> str | None:
-    """Return the command that installs a tool here; None where its package is not known."""
+    """Return the command that installs a tool here; None if its package is unknown."""
     by = by or manager()
     names = PACKAGES.get(tool)
     return f"{MANAGERS[by]} {names.get(by, names[''])}" if names else None
 
 
 class ToolNotFound(MagicpakError):
-    """A program that a stage runs is not installed, or not where the option says."""
+    """An external program is not installed, or not at the path that the option names."""
 
     name: str
     tool: str
@@ -61,7 +61,7 @@ class ToolNotFound(MagicpakError):
 def find(name: str, tool: str, option: str) -> str:
     """Find a program by name on PATH, or by path, as execvp(3) does.
 
-    Raises ToolNotFound, which tells how to install ``tool``, and the ``option`` to name it.
+    Raises ToolNotFound, whose text names the package of ``tool`` and the ``option`` for its path.
     """
     path = shutil.which(name)
     if path is None:
