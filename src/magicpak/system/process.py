@@ -11,9 +11,10 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import IO, NamedTuple, Protocol, cast
+from typing import IO, Any, NamedTuple, Protocol, cast
 
 from magicpak.errors import MagicpakError
+from magicpak.system import signals
 
 log = logging.getLogger(__name__)
 
@@ -83,26 +84,50 @@ def run(
 
     Raises TimedOut; OSError if the program cannot be started.
     """
-    log.debug("run %s", shlex.join(argv))
-    with subprocess.Popen(
-        list(argv),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=None if env is None else dict(env),
-        cwd=cwd,
-        start_new_session=True,
-        preexec_fn=preexec,  # noqa: PLW1509 - there is no other way into a jail
-    ) as child:
-        try:
-            stdout, stderr = child.communicate(stdin, timeout)
-        except subprocess.TimeoutExpired as e:
-            kill_session(child.pid)
-            raise TimedOut(shlex.join(argv), timeout or 0) from e
-        except BaseException:
-            kill_session(child.pid)
-            raise
+    child = None
+    try:
+        with signals.held():
+            child = _start(argv, env, cwd=cwd, preexec_fn=preexec and _as_new(preexec))
+        stdout, stderr = child.communicate(stdin, timeout)
+    except subprocess.TimeoutExpired as e:
+        raise TimedOut(shlex.join(argv), timeout or 0) from e
+    finally:
+        if child is not None and child.returncode is None:
+            _end(child)
     return Completed(child.returncode, stdout, stderr)
+
+
+def _as_new(preexec: Callable[[], None]) -> Callable[[], None]:
+    def prepared() -> None:
+        signals.restore()
+        preexec()
+
+    return prepared
+
+
+def _start(
+    argv: Sequence[str], env: Mapping[str, str] | None, **settings: Any
+) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own, with pipes. Raises OSError."""
+    log.debug("run %s", shlex.join(argv))
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen(
+        list(argv),
+        env=None if env is None else dict(env),
+        start_new_session=True,
+        **{**pipes, **settings},
+    )
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Kill a program with its session, and wait for it."""
+    with signals.held():
+        kill_session(child.pid)
+        for pipe in (child.stdin, child.stdout, child.stderr):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        child.wait()
 
 
 class Running:
@@ -154,23 +179,17 @@ def running(
 
     Raises OSError if the program cannot be started.
     """
-    log.debug("run %s", shlex.join(argv))
-    child = subprocess.Popen(
-        list(argv),
-        bufsize=0,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=None if env is None else dict(env),
-        cwd=cwd,
-        start_new_session=True,
-    )
+    child = None
     try:
+        with signals.held():
+            child = _start(argv, env, cwd=cwd, bufsize=0)
         yield Running(child, stdin)
     finally:
-        # Even if the program has ended, its children may still run.
-        kill_session(child.pid)
-        child.wait()
+        if child is not None:
+            # Even if the program has ended, its children may still run.
+            with signals.held():
+                kill_session(child.pid)
+                child.wait()
 
 
 class Conversation:
@@ -178,16 +197,7 @@ class Conversation:
 
     def __init__(self, argv: Sequence[str], *, env: Mapping[str, str]) -> None:
         """Start the program. Raises OSError."""
-        log.debug("run %s", shlex.join(argv))
-        self._child = subprocess.Popen(
-            list(argv),
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=dict(env),
-            start_new_session=True,
-        )
+        self._child = _start(argv, env, bufsize=0, stderr=subprocess.DEVNULL)
         # Popen sets both for PIPE.
         self._stdin = cast("IO[bytes]", self._child.stdin)
         self._stdout = cast("IO[bytes]", self._child.stdout)

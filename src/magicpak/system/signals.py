@@ -30,6 +30,27 @@ class Interrupted(BaseException):
         return f"ended by {signal.Signals(self.number).name}"
 
 
+_holders = 0
+_waiting: list[int] = []
+"""Signals that came while they were held back, for the handler that is installed."""
+
+
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Let signals wait that would end this process, until something is made or removed whole.
+
+    They are not blocked, because a process that is started meanwhile would inherit that.
+    """
+    global _holders  # noqa: PLW0603 - as the handlers, it is the process's own
+    _holders += 1
+    try:
+        yield
+    finally:
+        _holders -= 1
+        if not _holders and _waiting:
+            _handle(_waiting.pop(), None)
+
+
 def leave_at_once() -> None:
     """Let a signal end this process with one line on stderr and no traceback."""
     _install(_leave)
@@ -40,24 +61,7 @@ def leave_by_exception() -> None:
     _install(_Ending())
 
 
-@contextlib.contextmanager
-def held() -> Iterator[None]:
-    """Let signals wait that would end this process, until something is made or removed whole."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _install(handler: Callable[[int, object], None]) -> None:
-    for number in ENDINGS:
-        # One that is ignored stays so: nohup(1), and a shell for what runs in the background.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, handler)
-
-
-def _leave(number: int, _frame: object) -> None:
+def _leave(number: int) -> None:
     try:
         os.write(2, f"error: {Interrupted(number)}\n".encode())
     finally:
@@ -70,8 +74,34 @@ class _Ending:
     def __init__(self) -> None:
         self._begun = -PATIENCE
 
-    def __call__(self, number: int, _frame: object) -> None:
+    def __call__(self, number: int) -> None:
         # An exception may get lost, in what Python calls at a fork: it can be raised again.
         if time.monotonic() - self._begun >= PATIENCE:
             self._begun = time.monotonic()
             raise Interrupted(number)
+
+
+_leaving: Callable[[int], None] = _leave
+
+
+def _install(leaving: Callable[[int], None]) -> None:
+    global _leaving  # noqa: PLW0603 - as above
+    _leaving = leaving
+    for number in ENDINGS:
+        # One that is ignored stays so: nohup(1), and a shell for what runs in the background.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _handle)
+
+
+def _handle(number: int, _frame: object) -> None:
+    if _holders:
+        _waiting.append(number)
+    else:
+        _leaving(number)
+
+
+def restore() -> None:
+    """Let signals end this process as they end any other: for a new process before it runs."""
+    for number in ENDINGS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
