@@ -40,10 +40,11 @@ class Host(Sysroot):
     def __init__(self, sysroot: str = "", hidden: Collection[str] = ()) -> None:
         """Use the files below ``sysroot``.
 
-        ``hidden`` has the real paths of directories that are never bundled, such as OUTPUT.
+        ``hidden`` has the paths on this machine of directories that are never bundled: OUTPUT.
         """
         super().__init__(sysroot)
-        self._hidden = frozenset(hidden)
+        self._hidden = frozenset(map(Sysroot().directory_identity, hidden)) - {None}
+        self._pseudo = frozenset(map(self.directory_identity, PSEUDO)) - {None}
         self._cwd = os.getcwd()
         self._elves: dict[tuple[int, int], Elf] = {}
 
@@ -133,13 +134,17 @@ class Host(Sysroot):
         if not isinstance(entry, Directory):
             yield Placed(place, entry, origin)
             return
-        real = self.real(source)
-        location = self.sysroot + real
-        if location in self._hidden or workdir.is_private(location):
+        identity = (status.st_dev, status.st_ino)
+        if identity in self._hidden or self._is_private(source):
             return
         yield Placed(place, entry, origin)
-        if tree and real not in PSEUDO:
+        if tree and identity not in self._pseudo:
             yield from self._tree(source, place, origin)
+
+    def _is_private(self, source: str) -> bool:
+        """Tell whether a directory holds what this run or another one writes."""
+        name = source.rpartition("/")[2]
+        return name.startswith(workdir.PREFIXES) and workdir.is_private(self.locate(source))
 
     def _entry(self, source: str, status: os.stat_result) -> Entry | None:
         if stat.S_ISREG(status.st_mode):
@@ -167,8 +172,9 @@ class Host(Sysroot):
                     path, entry, reason = found
                     if not isinstance(entry, Directory) or path == "/":
                         continue
-                    inner = child if reason == why else self.real(child)
-                    known = path in walked or path in at.parents()
+                    linked = reason != why
+                    inner = self.real(child) if linked else child
+                    known = path in walked or (linked and path in at.parents())
                     if not known and inner not in PSEUDO:
                         walked.add(path)
                         pending.append((inner, path, reason))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import stat
 from collections.abc import Iterator
 
 from magicpak.host.sysroot import Sysroot
@@ -39,17 +40,28 @@ def _step(files: Sysroot, base: str, component: Component) -> Iterator[str]:
 
 
 def _at_any_depth(files: Sysroot, base: str) -> Iterator[str]:
-    """Match ``**``: a directory and all below. Links are followed, but not in cycles."""
-    above: frozenset[Identity] = frozenset()
-    pending = [(base, above)]
-    while pending:
-        directory, above = pending.pop()
+    """Match ``**``: a directory and those below, each once, by its own path rather than a link's.
+
+    By every way there would be too many: their number grows factorially with directories that are
+    linked to one another.
+    """
+    seen: set[Identity] = set()
+    pending = [base]
+    links: list[str] = []
+    while pending or links:
+        directory = pending.pop() if pending else links.pop()
         identity = files.directory_identity(directory)
-        if identity is None or identity in above or directory in PSEUDO:
+        if identity is None or identity in seen or directory in PSEUDO:
             continue
+        seen.add(identity)
         yield directory
-        above |= {identity}
-        pending += [(_join(directory, name), above) for name in _names(files, directory)]
+        for name in _names(files, directory):
+            path = _join(directory, name)
+            status = files.status(path)
+            if status is not None and stat.S_ISDIR(status.st_mode):
+                pending.append(path)
+            elif status is not None and stat.S_ISLNK(status.st_mode):
+                links.append(path)
 
 
 def _names(files: Sysroot, directory: str) -> list[str]:

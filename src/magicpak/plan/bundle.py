@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from functools import cached_property
 
 from magicpak.plan.entry import (
@@ -86,6 +86,8 @@ class Bundle:
         """
         items = dict(self._items)
         single: dict[Origin, tuple[Origin]] = {}
+        # Collected, not added one by one: thousands of links may lead to one file.
+        reasons: dict[BundlePath, dict[Origin, None]] = {}
         for path, entry, origin in placed:
             if path == "/":
                 continue
@@ -95,8 +97,9 @@ class Bundle:
                 continue
             if _differ(known.entry, entry):
                 _report(path, known, entry, origin)
-            origins = known.origins if origin in known.origins else (*known.origins, origin)
-            items[path] = Item(known.entry, origins)
+            reasons.setdefault(path, dict.fromkeys(known.origins))[origin] = None
+        for path, origins in reasons.items():
+            items[path] = Item(items[path].entry, tuple(origins))
         # An equal plan keeps its cached properties.
         return self if items == self._items else self._with(items)
 
@@ -123,19 +126,30 @@ class Bundle:
         }
         if trees:
             gone |= {path for path in self._items if not trees.isdisjoint(path.parents())}
-        orphans = gone
-        while orphans:
-            orphans = {
-                path
-                for path, item in self._items.items()
-                if path not in gone
-                and all(origin.why is Why.LINK and origin.of in gone for origin in item.origins)
-            }
-            gone |= orphans
+        gone |= self._brought_by(gone)
         kept = {path: item for path, item in self._items.items() if path not in gone}
         rest = Bundle(kept, excluded=Bundle({path: self._items[path] for path in gone}))
         rest.refuse_below_files()
         return rest
+
+    def _brought_by(self, gone: Set[BundlePath]) -> set[BundlePath]:
+        """Find the entries that only links among the removed ones brought in, at any remove."""
+        brought: dict[str, list[BundlePath]] = {}
+        links_left: dict[BundlePath, int] = {}
+        for path, item in self._items.items():
+            if path not in gone and all(origin.why is Why.LINK for origin in item.origins):
+                links_left[path] = len(item.origins)
+                for origin in item.origins:
+                    brought.setdefault(origin.of, []).append(path)
+        found: set[BundlePath] = set()
+        pending = list(gone)
+        while pending:
+            for path in brought.get(pending.pop(), ()):
+                links_left[path] -= 1
+                if not links_left[path]:
+                    found.add(path)
+                    pending.append(path)
+        return found
 
     def settled(self) -> Bundle:
         """Move the entries below a link to the link's target, as the file system does."""

@@ -75,7 +75,7 @@ def opened(options: Options, show: Show) -> Iterator[Run]:
         scratch = stack.enter_context(workdir.private(_temporary(), "magicpak-"))
         native = options.sysroot is None
         sysroot = "" if options.sysroot is None else os.path.realpath(options.sysroot)
-        host = Host(sysroot, hidden=(target.path, os.path.realpath(scratch)))
+        host = Host(sysroot, hidden=(target.path,))
         loaders = Identified(
             host,
             scratch,

@@ -1,0 +1,88 @@
+"""The time grows with the number of entries, whatever their links and depth."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from magicpak.host import Host, globbing
+from magicpak.plan import Bundle, BundlePath, Origin, Why, patterns
+from magicpak.system import workdir
+
+GLOB = Origin(Why.INCLUDED, "*")
+
+
+def planned(source: Path) -> Bundle:
+    return Bundle().add(Host().entries(str(source), BundlePath(str(source)), GLOB, tree=True))
+
+
+def cpu(call: Callable[[], object]) -> float:
+    """Measure seconds of CPU, the least of three."""
+    took = []
+    for _ in range(3):
+        begin = time.process_time()
+        call()
+        took.append(time.process_time() - begin)
+    return min(took)
+
+
+def test_directories_that_are_linked_to_one_another_are_each_searched_once(tmp_path: Path) -> None:
+    for one in range(12):
+        (tmp_path / f"d{one}").mkdir()
+        (tmp_path / f"d{one}" / "f").touch()
+        for other in range(12):
+            (tmp_path / f"d{one}" / f"l{other}").symlink_to(f"../d{other}")
+    found = globbing.matches(Host(), patterns.include(f"{tmp_path}/**/f"))
+    assert found == sorted(f"{tmp_path}/d{number}/f" for number in range(12))
+
+
+def test_a_directory_that_only_a_link_leads_to_is_searched(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "deep" / "f").touch()
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "link").symlink_to("../elsewhere")
+    found = globbing.matches(Host(), patterns.include(f"{tmp_path}/tree/**/f"))
+    assert found == [f"{tmp_path}/tree/link/deep/f"]
+
+
+def links_to_one_file(root: Path, count: int) -> None:
+    (root / "target").touch()
+    for number in range(count):
+        (root / f"l{number}").symlink_to("target")
+
+
+def test_four_times_as_many_links_take_about_four_times_as_long(tmp_path: Path) -> None:
+    took = []
+    for count in (1_500, 6_000):
+        root = tmp_path / str(count)
+        root.mkdir()
+        links_to_one_file(root, count)
+        took.append(cpu(lambda root=root: planned(root)))
+    assert took[1] < 8 * took[0]
+
+
+def test_a_deep_tree_costs_what_walking_it_costs(tmp_path: Path) -> None:
+    """The kernel itself walks each path from the root: that time is not ours."""
+    before = os.getcwd()
+    os.chdir(tmp_path)
+    try:
+        for _ in range(1_500):
+            os.mkdir("d")
+            os.chdir("d")
+    finally:
+        os.chdir(before)
+    walking = cpu(lambda: [os.stat(path) for path, _, _ in os.walk(tmp_path)])
+    assert cpu(lambda: planned(tmp_path)) < 10 * walking
+    workdir.discard(str(tmp_path / "d"))
+
+
+def test_a_chain_of_links_goes_with_the_one_that_brought_it_in(tmp_path: Path) -> None:
+    for number in range(39):
+        (tmp_path / f"l{number:02}").symlink_to(f"l{number + 1:02}")
+    (tmp_path / "l39").touch()
+    first = tmp_path / "l00"
+    bundle = Bundle().add(Host().entries(str(first), BundlePath(str(first)), GLOB))
+    assert len(bundle) == 40
+    assert len(bundle.without(lambda path: path.endswith("l00"))) == 0
