@@ -201,9 +201,14 @@ def test_options_are_neither_abbreviated_nor_made_up(option: str) -> None:
     assert "No such option" in refused(option, *IN_OUT)
 
 
-@pytest.mark.parametrize("args", [(), ("app",), ("-v", "app"), ("--", "app")])
+@pytest.mark.parametrize("args", [("app",), ("-v", "app"), ("--", "app"), ("",)])
+def test_one_argument_alone_is_an_input_without_an_output(args: tuple[str, ...]) -> None:
+    assert refused(*args) == "Missing argument '<OUTPUT>'"
+
+
+@pytest.mark.parametrize("args", [(), ("-v",), ("--",)])
 def test_an_input_and_the_output_are_needed(args: tuple[str, ...]) -> None:
-    assert "Missing argument" in refused(*args)
+    assert refused(*args) == "Missing arguments '<INPUT>...' and '<OUTPUT>'"
 
 
 @pytest.mark.parametrize("level", ["Off", "Error", "Warn", "Info", "Debug"])
@@ -249,7 +254,7 @@ def test_every_option_is_a_field_of_options() -> None:
 
 
 def test_a_wrong_command_line_exits_2_and_writes_nothing(tmp_path: Path) -> None:
-    for args in (("--no-such", "/bin/true", "out"), ("/bin/true",), ("-rx", "-rx", "a", "out")):
+    for args in (("--no-such", "/bin/true", "out"), ("/bin/true",), ("-rx", "-rx", "a", "out"), ("-i",)):
         run = magicpak(*args, cwd=tmp_path)
         assert failed(run, 2)
         assert "Usage: " in run.stderr

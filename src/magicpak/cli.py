@@ -43,8 +43,18 @@ class Command(click.Command):
     """Takes the forms of options that magicpak 1.4.0 takes, where click takes others."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Bring the arguments into click's form, then parse them."""
-        return super().parse_args(ctx, self._adapt(ctx, args))
+        """Bring the arguments into click's form, then parse them; say which are missing."""
+        try:
+            rest = super().parse_args(ctx, self._adapt(ctx, args))
+        except click.UsageError as e:
+            e.ctx = e.ctx or ctx
+            raise
+        if not ctx.params["inputs"]:
+            # click gives a single one to OUTPUT, the last, where it was meant for INPUT.
+            both = ctx.params["output"] is None
+            missing = "s '<INPUT>...' and '<OUTPUT>'" if both else " '<OUTPUT>'"
+            raise click.UsageError(f"Missing argument{missing}", ctx)
+        return rest
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the options by section, in the order of their declaration."""
@@ -136,8 +146,8 @@ general = options(GENERAL)
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EPILOG,
 )
-@click.argument("inputs", metavar="<INPUT>...", nargs=-1, required=True)
-@click.argument("output", metavar="<OUTPUT>")
+@click.argument("inputs", metavar="<INPUT>...", nargs=-1)
+@click.argument("output", metavar="<OUTPUT>", required=False)
 @bundle("-i", "--include", metavar="GLOB", multiple=True,
         help="Bundle the files and directories that match, and the libraries they need.")
 @bundle("-e", "--exclude", metavar="GLOB", multiple=True,
