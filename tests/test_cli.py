@@ -254,7 +254,8 @@ def test_every_option_is_a_field_of_options() -> None:
 
 
 def test_a_wrong_command_line_exits_2_and_writes_nothing(tmp_path: Path) -> None:
-    for args in (("--no-such", "/bin/true", "out"), ("/bin/true",), ("-rx", "-rx", "a", "out"), ("-i",)):
+    wrong = [["--no-such", "/bin/true", "out"], ["/bin/true"], ["-rx", "-rx", "a", "out"], ["-i"]]
+    for args in wrong:
         run = magicpak(*args, cwd=tmp_path)
         assert failed(run, 2)
         assert "Usage: " in run.stderr
@@ -293,13 +294,20 @@ def test_a_plain_run_says_nothing_and_verbose_wins(tmp_path: Path) -> None:
     assert "matches nothing" in done(magicpak("-i", "none*", "/bin/true", tmp_path / "w"))[0]
 
 
-def test_options_of_a_stage_that_is_not_run_have_no_effect(tmp_path: Path) -> None:
+def test_options_of_a_stage_that_is_not_run_have_no_effect_but_a_warning(tmp_path: Path) -> None:
     ineffective = [
-        "--test-command=false", "--test-stdin=x", "--test-stdout=x", "--busybox=no-such",
-        "--dynamic-arg=--no-such", "--dynamic-stdin=x", "--strace=no-such",
-        "--upx-arg=--no-such", "--upx=no-such",
+        "--test-command=false", "--test-stdin=x", "--test-stdout=x", "--test-env=A=b",
+        "--test-timeout=1", "--busybox=no-such",
+        "--dynamic-arg=--no-such", "--dynamic-stdin=x", "--dynamic-run=x", "--dynamic-timeout=1",
+        "--dynamic-command=x", "--dynamic-wait-for=1", "--dynamic-allow-failure",
+        "--strace=no-such", "--upx-arg=--no-such", "--upx=no-such",
     ]  # fmt: skip
-    assert done(magicpak(*ineffective, "/bin/true", tmp_path / "out")) == []
+    said = done(magicpak(*ineffective, "/bin/true", tmp_path / "out"))
+    assert paths(tmp_path / "out") >= {"/bin/true"}
+    names = [option.partition("=")[0] for option in ineffective]
+    assert [line.split()[1] for line in said] == names
+    assert said[0] == "warning: --test-command has no effect without --test"
+    assert "warning: --strace has no effect without --dynamic or --test" in said
 
 
 def test_arguments_need_not_be_utf8(tmp_path: Path) -> None:

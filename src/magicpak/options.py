@@ -8,6 +8,23 @@ from dataclasses import dataclass, fields
 
 from magicpak.errors import Unsupported
 
+USED_BY = {
+    ("test",): (
+        "test_command", "test_stdin", "test_stdout", "test_env", "test_timeout", "busybox",
+    ),
+    ("dynamic",): (
+        "dynamic_arg", "dynamic_stdin", "dynamic_run", "dynamic_timeout", "dynamic_command",
+        "dynamic_wait_for", "dynamic_allow_failure",
+    ),
+    ("dynamic", "test"): ("strace",),
+    ("compress",): ("upx_arg", "upx"),
+}  # fmt: skip
+"""Which options only others, of which one is enough, make use of."""
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -75,6 +92,19 @@ class Options:
         for setting in self.test_env:
             if not setting.partition("=")[1]:
                 raise Unsupported(f"--test-env {setting} sets nothing; give NAME=VALUE")
+
+    def without_effect(self) -> list[str]:
+        """Say which options nothing makes use of: no error, as in 1.4.0, but worth a warning."""
+        defaults = {field.name: field.default for field in fields(self)}
+        idle = []
+        for users, names in USED_BY.items():
+            logged = "dynamic" in users and self.dynamic_log
+            if any(getattr(self, user) for user in users if not (logged and user == "dynamic")):
+                continue
+            why = "with --dynamic-log" if logged else f"without {' or '.join(map(_option, users))}"
+            given = [name for name in names if getattr(self, name) != defaults[name]]
+            idle += [f"{_option(name)} has no effect {why}" for name in given]
+        return idle
 
     def runs(self) -> list[tuple[str, ...]]:
         """List the arguments of each traced run. Raises Unsupported."""

@@ -68,6 +68,8 @@ def opened(options: Options, show: Show) -> Iterator[Run]:
     ``load`` raises.
     """
     options.check()
+    for text in options.without_effect():
+        log.warning("%s", text)
     includes = tuple(patterns.include(pattern) for pattern in options.include)
     excludes = tuple(patterns.exclude(pattern) for pattern in options.exclude)
     target = destination(options.output)
