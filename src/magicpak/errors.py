@@ -63,18 +63,20 @@ class IoError(MagicpakError):
     number: int
     reason: str
     path: str | None = None
+    advice: str = ""
 
     @classmethod
-    def of(cls, error: OSError, path: str | None = None) -> IoError:
+    def of(cls, error: OSError, path: str | None = None, advice: str = "") -> IoError:
         """Convert an OSError; ``path`` is used if the error names none."""
         named = error.filename if error.filename is not None else path
         name = named.decode(errors="surrogateescape") if isinstance(named, bytes) else named
         reason = error.strerror or str(error)
-        return cls(error.errno or 0, reason, None if name is None else str(name))
+        return cls(error.errno or 0, reason, None if name is None else str(name), advice)
 
     def __str__(self) -> str:
         place = "" if self.path is None else f": {self.path or EMPTY}"
-        return f"IO error: {self.reason} (os error {self.number}){place}"
+        advice = f": {self.advice}" if self.advice else ""
+        return f"IO error: {self.reason} (os error {self.number}){place}{advice}"
 
 
 class Unsupported(MagicpakError):

@@ -47,6 +47,8 @@ class Host(Sysroot):
         self._pseudo = frozenset(map(self.directory_identity, PSEUDO)) - {None}
         self._cwd = os.getcwd()
         self._elves: dict[tuple[int, int], Elf] = {}
+        self.unread: dict[BundlePath, IoError] = {}
+        """Directories whose content was asked for in vain: an error unless they are excluded."""
 
     def read(self, path: str) -> Elf:
         """Read an ELF file, once whatever its names. Raises IoError, MalformedExecutable."""
@@ -165,7 +167,7 @@ class Host(Sysroot):
         walked = {place}
         while pending:
             directory, at, why = pending.pop()
-            for name in self._listed(directory):
+            for name in self._listed(directory, at):
                 child = f"{directory.rstrip('/')}/{name}"
                 for found in self.entries(child, BundlePath(f"{at}/{name}"), why):
                     yield found
@@ -179,14 +181,14 @@ class Host(Sysroot):
                         walked.add(path)
                         pending.append((inner, path, reason))
 
-    def _listed(self, directory: str) -> list[str]:
+    def _listed(self, directory: str, place: BundlePath) -> list[str]:
         try:
             return self.names(directory)
         except FileNotFoundError:  # removed after its parent was listed
             log.warning("%s is skipped: it no longer exists", directory)
-            return []
         except OSError as e:
-            raise IoError.of(e, directory) from e
+            self.unread[place] = IoError.of(e, directory, f"leave it out by --exclude '{place}'")
+        return []
 
     def _meta(self, source: str, status: os.stat_result) -> Meta:
         capability = None

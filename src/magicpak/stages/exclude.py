@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import logging
 
+from magicpak.errors import EMPTY
 from magicpak.plan import Bundle
 from magicpak.stages.run import Run
 
 log = logging.getLogger(__name__)
 
+ANY = "\0"
+"""A name that no file has: what matches it in a directory matches whatever lies there."""
+
 
 def exclude(run: Run, bundle: Bundle) -> Bundle:
-    """Remove the matches, and keep them in ``Bundle.excluded``. Raises BelowFile."""
-    if log.isEnabledFor(logging.INFO):
-        for text, matches in zip(run.options.exclude, run.excludes, strict=True):
-            log.info("exclude %s: %d matches", text, sum(matches(path) for path, _ in bundle))
-    return bundle.without(lambda path: any(matches(path) for matches in run.excludes))
+    """Remove the matches, and keep them in ``Bundle.excluded``.
+
+    Raises BelowFile; IoError for a directory that could not be read, and stays.
+    """
+    gone: set[str] = set()
+    for text, matches in zip(run.options.exclude, run.excludes, strict=True):
+        matched = [path for path, _ in bundle if matches(path)]
+        log.info("exclude %s: %d matches", text, len(matched))
+        inside = any(matches(f"{path}/{ANY}") for path in run.host.unread)
+        if not matched and not inside:
+            log.warning("--exclude %s matches nothing", text or EMPTY)
+        gone.update(matched)
+    kept = bundle.without(gone.__contains__)
+    for path, error in run.host.unread.items():
+        place = kept.resolve(path)
+        if place and not any(matches(f"{place}/{ANY}") for matches in run.excludes):
+            raise error
+    return kept
