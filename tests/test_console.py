@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -61,12 +62,90 @@ def test_a_record_is_one_line_whatever_is_in_it(
 def test_labels_are_coloured_only_on_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
     console.print_error("text")
     assert capsys.readouterr().err == "error: text\n"
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     console.print_error("text")
     assert terminal.getvalue() == "\x1b[31merror\x1b[0m: text\n"
+
+
+@pytest.fixture
+def colourless(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment that says nothing of colours."""
+    for name in ("NO_COLOR", "FORCE_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("terminal", "settings", "coloured"),
+    [
+        (True, {}, True),
+        (True, {"TERM": "xterm"}, True),
+        (True, {"TERM": "dumb"}, False),
+        (True, {"NO_COLOR": "1"}, False),
+        (True, {"NO_COLOR": "0"}, False),
+        (True, {"NO_COLOR": ""}, True),
+        (True, {"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
+        (True, {"TERM": "dumb", "FORCE_COLOR": "1"}, True),
+        (False, {}, False),
+        (False, {"TERM": "xterm"}, False),
+        (False, {"FORCE_COLOR": "1"}, True),
+        (False, {"FORCE_COLOR": ""}, False),
+        (False, {"FORCE_COLOR": "1", "NO_COLOR": "x"}, False),
+    ],
+)
+def test_colours_are_those_that_the_environment_asks_for(
+    colourless: pytest.MonkeyPatch,
+    logger: logging.Logger,
+    terminal: bool,
+    settings: dict[str, str],
+    coloured: bool,
+) -> None:
+    for name, value in settings.items():
+        colourless.setenv(name, value)
+    stderr = Terminal() if terminal else io.StringIO()
+    colourless.setattr(sys, "stderr", stderr)
+    console.set_up(console.Level.DEBUG)
+    for log in (logger.debug, logger.info, logger.warning, logger.error):
+        log("text")
+    console.print_error("text")
+    lines = stderr.getvalue().splitlines()
+    assert [line.startswith("\x1b[") for line in lines] == [coloured] * 5
+    assert ("\x1b" in stderr.getvalue()) == coloured
+
+
+@pytest.mark.parametrize("settings", [("NO_COLOR=1",), ("NO_COLOR=1", "FORCE_COLOR=1")])
+def test_a_bar_without_colours_is_a_bar(tmp_path: Path, settings: tuple[str, ...]) -> None:
+    shown = shown_by_a_slow_copy(tmp_path, "TERM=xterm-256color", *settings)
+    assert "copying" in shown
+    assert not re.search(r"\x1b\[[0-9;]*(3[0-9]|4[0-9]|9[0-9])[;m]", shown)
+
+
+def test_a_dumb_terminal_gets_no_bar_and_no_colour(tmp_path: Path) -> None:
+    shown = shown_by_a_slow_copy(tmp_path, "TERM=dumb", "NO_COLOR=")
+    assert shown.splitlines() == ["warning: --include none matches nothing"]
+
+
+def test_help_and_usage_have_no_colours() -> None:
+    for args in (["--help"], ["--nope"]):
+        run = magicpak(*args, FORCE_COLOR="1", TERM="xterm")
+        assert "\x1b" not in run.stdout
+        lines = [line for line in run.stderr.splitlines() if "\x1b" in line]
+        assert all(line.startswith("\x1b[31merror\x1b[0m: ") for line in lines)
+
+
+def shown_by_a_slow_copy(directory: Path, *settings: str) -> str:
+    """Copy for a second, with a warning; return what a terminal shows."""
+    (directory / "big").write_bytes(bytes(50 << 20))
+    arguments = ["-i", "none", "-i", "big", "/bin/true", "out"]
+    run = [sys.executable, "-c", SLOW_DISK, *arguments]
+    status, shown = on_terminal(directory, "env", *settings, *run)
+    assert status == 0
+    return shown
 
 
 def test_stderr_that_is_closed_or_broken_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +209,8 @@ def test_verbose_tells_each_stage_and_each_file(tmp_path: Path) -> None:
     (tmp_path / "l").symlink_to("f")
     lines = done(magicpak("-v", "-i", "l", "--mkdir", "/tmp", "-e", "/tm?", "-e", "f",
                           "/bin/true", "out", cwd=tmp_path))  # fmt: skip
-    assert all(line.startswith("info: ") for line in lines)
+    others = [line for line in lines if not line.startswith("info: ")]
+    assert others == ["warning: --exclude f matches nothing"]
     for expected in (
         "load /bin/true", "resolve shared libraries", "include l: 1 match", "write out",
         "make the directory /tmp", "exclude /tm?: 1 match", "exclude f: 0 match",

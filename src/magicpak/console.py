@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -69,7 +70,7 @@ def print_usage(text: str) -> None:
 
 
 def _print(label: str, style: str, text: str) -> None:
-    if _on_terminal():
+    if _coloured():
         label = f"{style}{label}{PLAIN}"
     _write(f"{label}: {printable(text)}\n")
 
@@ -86,8 +87,16 @@ def _write(text: str) -> None:
         sys.stderr = None
 
 
+def _coloured() -> bool:
+    """Tell whether colours are wanted: no-color.org comes first, then force-color.org."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or _on_terminal()
+
+
 def _on_terminal() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()
+    """Tell whether stderr is a terminal that can do more than print lines (terminfo(5))."""
+    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 @contextlib.contextmanager
@@ -137,7 +146,7 @@ def _draw(total: int) -> tuple[Any, Any]:
         progress.BarColumn(),
         progress.DownloadColumn(),
         progress.TransferSpeedColumn(),
-        console=console.Console(stderr=True),
+        console=console.Console(stderr=True, no_color=not _coloured()),
         transient=True,
     )
     task = display.add_task("copying", total=total)
