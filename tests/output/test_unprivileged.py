@@ -110,6 +110,19 @@ def test_a_place_that_is_not_permitted_is_told(open_path: Path, output: str, rea
     assert output.split("/", maxsplit=1)[0] in message
 
 
+@pytest.mark.parametrize("output", ["private/new", "private/a/b", "private", "/new-bundle"])
+def test_where_a_user_may_not_write_is_told_before_any_work(open_path: Path, output: str) -> None:
+    (open_path / "private").mkdir(mode=0o755)
+    (open_path / "private").chmod(0o755)
+    open_path.chmod(0o755)
+    message = failed(as_nobody("/no/such/input", output, cwd=open_path))
+    place = "/" if output.startswith("/") else f"{open_path}/private"
+    assert message == (
+        f"IO error: Permission denied (os error 13): {output}: this user may not write to {place}; "
+        f"name an OUTPUT in a directory of your own, or run as root"
+    )
+
+
 @pytest.mark.parametrize("args", [("secret",), ("-i", "secret", "/bin/true")])
 def test_an_unreadable_file_is_told(open_path: Path, args: tuple[str, ...]) -> None:
     (open_path / "secret").write_bytes(Path("/bin/true").read_bytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import NamedTuple
@@ -9,6 +10,14 @@ from typing import NamedTuple
 from magicpak.errors import EMPTY, IoError, MagicpakError
 from magicpak.output import journal
 from magicpak.system.workdir import sweep
+
+ADVICE = {
+    errno.EACCES: (
+        "this user may not write to {}; name an OUTPUT in a directory of your own, or run as root"
+    ),
+    errno.EROFS: "nothing can be written to {}; name an OUTPUT elsewhere",
+}
+"""What to do if a directory cannot be written to."""
 
 
 class DestinationInvalid(MagicpakError):
@@ -46,6 +55,15 @@ class Destination(NamedTuple):
 
 def destination(output: str) -> Destination:
     """Examine OUTPUT. Raises DestinationInvalid, DestinationNotEmpty, IoError."""
+    target = _examine(output)
+    if not os.access(target.base, os.W_OK | os.X_OK):
+        read_only = os.statvfs(target.base).f_flag & os.ST_RDONLY
+        number = errno.EROFS if read_only else errno.EACCES
+        raise IoError(number, os.strerror(number), output, ADVICE[number].format(target.base))
+    return target
+
+
+def _examine(output: str) -> Destination:
     path = os.path.realpath(output)
     try:
         existing = os.stat(path) if output else None
