@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from magicpak.errors import MagicpakError
 
@@ -21,12 +23,20 @@ DIRECTORIES = ("/usr/bin", "/sbin")
 """The directories of package managers."""
 
 PACKAGES = {
-    "busybox": {"": "busybox", "apt-get": "busybox-static", "apk": "busybox-static"},
+    "busybox": {
+        "": "busybox",
+        "apt-get": "busybox-static", "apk": "busybox-static", "zypper": "busybox-static",
+    },
     "cc": {"": "gcc", "apt-get": "gcc libc6-dev", "apk": "gcc musl-dev", "dnf": "gcc glibc-devel"},
     "strace": {"": "strace"},
     "upx": {"": "upx", "apt-get": "upx-ucl"},
-}
+}  # fmt: skip
 """The packages of each tool by package manager; the empty name is the default."""
+
+BACKPORTED = {("bookworm", "upx-ucl")}
+"""Releases of Debian, and packages that only their backports have."""
+
+OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
 
 def manager(exists: Callable[[str], bool] = os.path.exists) -> str:
@@ -35,11 +45,34 @@ def manager(exists: Callable[[str], bool] = os.path.exists) -> str:
     return next((name for name, path in paths if exists(path)), "apt-get")
 
 
-def installation(tool: str, by: str | None = None) -> str | None:
-    """Return the command that installs a tool here; None if its package is unknown."""
+def release(paths: Sequence[str] = OS_RELEASE) -> str:
+    """Return VERSION_CODENAME of os-release(5), as Debian and Ubuntu set it; else nothing."""
+    for path in paths:
+        with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+            name = re.search(r"^VERSION_CODENAME=[\"']?([\w-]*)", file.read(1 << 16), re.MULTILINE)
+            return name[1] if name else ""
+    return ""
+
+
+def installation(tool: str, by: str | None = None, on: str | None = None) -> str | None:
+    """Return the command that installs a tool; None if its package is unknown.
+
+    ``by`` is the package manager and ``on`` the release: those of this system by default.
+    """
     by = by or manager()
+    on = release() if on is None else on
     names = PACKAGES.get(tool)
-    return f"{MANAGERS[by]} {names.get(by, names[''])}" if names else None
+    if names is None:
+        return None
+    package = names.get(by, names[""])
+    if by == "apt-get" and (on, package) in BACKPORTED:
+        suite = f"{on}-backports"
+        source = f"deb http://deb.debian.org/debian {suite} main"
+        return (
+            f"echo '{source}' >/etc/apt/sources.list.d/{suite}.list && apt-get update && "
+            f"{MANAGERS[by]} -t {suite} {package}"
+        )
+    return f"{MANAGERS[by]} {package}"
 
 
 class ToolNotFound(MagicpakError):
