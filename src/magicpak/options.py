@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from dataclasses import dataclass, fields
 
@@ -84,6 +85,13 @@ class Options:
         if not self.inputs:
             raise Unsupported("nothing is to be bundled; name an executable")
         self.runs()
+        for argument in self.upx_arg if self.compress else ():
+            # -o FILE, also at the end of several in one, and --output, which may be shortened.
+            if re.match(r"-[^-]*o|--ou", argument):
+                raise Unsupported(
+                    f"--upx-arg {argument} makes upx write to another file than that of the "
+                    f"bundle; leave it out"
+                )
         if self.sysroot is not None:
             if not os.path.isdir(self.sysroot):
                 raise Unsupported(f"--sysroot {self.sysroot} is not a directory")

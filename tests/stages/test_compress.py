@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from magicpak.errors import IoError
-from magicpak.stages.compress import CompressionFailed, upx
+from magicpak import Options, elf, pack
+from magicpak.errors import IoError, Unsupported
+from magicpak.stages.compress import CompressionFailed, NothingCompressed, upx
 from magicpak.system.process import Completed
 from magicpak.system.tools import ToolNotFound
 from support.machine import mounted
@@ -144,3 +145,134 @@ def test_output_of_upx_is_shown_at_debug_only(
     said = [record for record in caplog.records if "Packed 1 file" in record.getMessage()]
     assert [record.levelno for record in said] == [logging.DEBUG]
     assert capfd.readouterr() == ("", "")
+
+
+# What upx does not do
+
+
+@pytest.mark.parametrize("arguments", [["-V"], ["-h"], ["--fileinfo"], ["-9", "--sysinfo"]])
+def test_upx_that_packs_nothing_is_an_error(
+    hello: Path, scratch: str, arguments: list[str]
+) -> None:
+    with pytest.raises(NothingCompressed) as failure:
+        upx(str(hello), arguments, scratch=scratch)
+    text = f"{failure.value}"
+    assert text.startswith(f"upx has compressed nothing: {hello} is unchanged; ")
+    assert text.endswith(f"--upx-arg {' '.join(arguments)}")
+
+
+def test_upx_may_keep_a_backup_and_write_in_place(hello: Path, scratch: str) -> None:
+    for argument in ("-k", "--lzma", "-qf"):
+        assert os.path.getsize(upx(str(hello), [argument], scratch=scratch)) < 500_000
+
+
+@pytest.mark.parametrize("arguments", [
+    ["-o", "stray"], ["-ostray"], ["-qo", "stray"], ["-9ostray"], ["--output=stray"],
+    ["--outp", "stray"], ["--best", "-ostray"],
+])  # fmt: skip
+def test_upx_may_not_write_elsewhere(
+    hello: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Unsupported, match="makes upx write to another file"):
+        pack(Options((str(hello),), "out", compress=True, upx_arg=tuple(arguments)))
+    assert not Path("stray").exists()
+    pack(Options((str(hello),), "out", upx_arg=tuple(arguments)))
+
+
+@pytest.mark.parametrize("argument", ["--overlay=copy", "--no-lzma", "--best", "-9", "--color"])
+def test_what_only_has_an_o_is_for_upx(argument: str) -> None:
+    Options(("app",), "out", compress=True, upx_arg=(argument,)).check()
+
+
+# Payloads: what a program reads from its own file
+
+
+def payload(program: Path) -> int:
+    """Return the size of a program's payload."""
+    return elf.payload(os.open(program, os.O_RDONLY), str(program))
+
+
+def packed(program: Path, caplog: pytest.LogCaptureFixture) -> bool:
+    """Bundle a program with --compress; tell whether it was compressed, which a warning denies."""
+    out = program.with_name(f"out-{program.name}")
+    caplog.clear()
+    pack(Options((str(program),), str(out), compress=True))
+    bundled = out / str(program).lstrip("/")
+    same = bundled.read_bytes() == program.read_bytes()
+    text = f"{program} is not compressed: it has a payload of "
+    warned = [message for message in caplog.messages if text in message]
+    assert len(warned) == same
+    return not same
+
+
+READS_ITS_END = """
+#include <stdio.h>
+int main(void) {
+    long at; char text[8] = "";
+    FILE *self = fopen("/proc/self/exe", "rb");
+    if (!self || fseek(self, -8, SEEK_END) || fread(&at, 8, 1, self) != 1) return 1;
+    if (fseek(self, at, SEEK_SET) || fread(text, 1, 7, self) != 7 || text[0] != 'P') return 2;
+    return puts(text) < 0;
+}
+"""
+"""A program that finds its payload by an offset from the start, as deno, pkg and SBCL do."""
+
+
+def test_a_payload_keeps_its_place(
+    tmp_path: Path, compile_c: Compile, caplog: pytest.LogCaptureFixture
+) -> None:
+    program = compile_c("app", READS_ITS_END, "-static")
+    assert packed(program, caplog)
+    whole = program.read_bytes()
+    program = tmp_path / "app-with-payload"
+    program.write_bytes(whole + b"PAYLOAD" + len(whole).to_bytes(8, "little"))
+    program.chmod(0o755)
+    assert not packed(program, caplog)
+    bundled = tmp_path / f"out-{program.name}" / str(program).lstrip("/")
+    assert subprocess.run([bundled], capture_output=True, check=True).stdout == b"PAYLOAD\n"
+
+
+@pytest.mark.parametrize("size", [1, 15, 5000, 300_000])
+@pytest.mark.parametrize("linked", ["-static", "-pie"])
+def test_a_payload_of_any_size_is_seen(
+    compile_c: Compile, caplog: pytest.LogCaptureFixture, size: int, linked: str
+) -> None:
+    program = compile_c("app", HELLO + "char room[40000] = {1};", linked)
+    assert payload(program) == 0
+    with program.open("ab") as file:
+        file.write(b"z" * size)
+    assert payload(program) == size
+    assert not packed(program, caplog)
+
+
+@pytest.mark.needs("objcopy")
+def test_a_section_of_its_own_is_a_payload(
+    tmp_path: Path, hello: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Upx drops it; PyInstaller adds such a section, pydata."""
+    (tmp_path / "data").write_bytes(b"z" * 1000)
+    for name, size in (("pydata", 1000), (".comment2", 0)):
+        program = tmp_path / f"with-{name}"
+        section = f"--add-section={name}={tmp_path}/data"
+        subprocess.run(["objcopy", section, hello, program], check=True)
+        assert payload(program) == size
+        assert packed(program, caplog) == (size == 0)
+
+
+def test_what_is_packed_already_is_no_payload(hello: Path, scratch: str, tmp_path: Path) -> None:
+    packed = shutil.copy(upx(str(hello), ["-1"], scratch=scratch), tmp_path / "packed")
+    with pytest.raises(CompressionFailed, match="AlreadyPackedException"):
+        pack(Options((str(packed),), str(tmp_path / "out"), compress=True))
+
+
+def test_zeros_at_the_end_are_no_payload(hello: Path) -> None:
+    with hello.open("ab") as file:
+        file.write(bytes(100))
+    assert payload(hello) == 0
+
+
+def test_the_programs_of_a_distribution_have_no_payload() -> None:
+    programs = [path for path in sorted(Path("/usr/bin").iterdir()) if elf.is_elf(str(path))]
+    having = {str(path): size for path in programs if (size := payload(path))}
+    assert len(having) < len(programs) / 100, having

@@ -10,6 +10,7 @@ from magicpak.elf.reader import (
     MalformedExecutable,
     Versions,
     is_elf,
+    payload,
     read,
     read_open,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "MalformedExecutable",
     "Versions",
     "is_elf",
+    "payload",
     "read",
     "read_open",
 ]

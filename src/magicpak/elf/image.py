@@ -30,6 +30,9 @@ MOST_STRINGS = 64 << 20
 MOST_PROGRAM_HEADERS = 1 << 16
 """Bytes: execve(2) refuses more."""
 PATH_MAX = 4096
+SHF_ALLOC = 2
+PADDING = 4096
+"""Up to so many zero bytes at the end of a file are not a payload."""
 
 
 @cache
@@ -195,21 +198,50 @@ class Image:
 
     def _dlopen_section(self) -> list[tuple[int, int]]:
         """Find a section of dlopen notes that is in no segment, as objcopy(1) adds it for tools."""
-        header, struct = self.header, self._structs.Elf_Shdr
-        count, names_at = header["e_shnum"], header["e_shstrndx"]
-        start, size = header["e_shoff"], struct.sizeof()
-        if names_at >= count or header["e_shentsize"] != size or start + count * size > self._size:
-            return []  # stripped or damaged: the loader ignores that
-        names = struct_parse(struct, self._stream, start + names_at * size)
-        if names["sh_offset"] > self._size:
-            return []
-        strings = self._bytes(names["sh_offset"], min(names["sh_size"], MOST_NOTES))
-        name = strings.find(b"\0.note.dlopen\0") + 1
-        sections = (struct_parse(struct, self._stream, start + n * size) for n in range(count))
+        name = self._section_names().find(b"\0.note.dlopen\0") + 1
         return [
             (section["sh_offset"], section["sh_size"])
-            for section in (sections if name else ())
+            for section in (self._sections() if name else ())
             if section["sh_name"] == name
             and section["sh_addr"] == 0
             and section["sh_offset"] <= self._size
         ]
+
+    def _sections(self, first: int = 0) -> Iterator[Any]:
+        """Read the section headers; none if the file is stripped of them, or damaged."""
+        header, struct = self.header, self._structs.Elf_Shdr
+        count, start, size = header["e_shnum"], header["e_shoff"], struct.sizeof()
+        if header["e_shentsize"] == size and start + count * size <= self._size:
+            for number in range(first, count):
+                yield struct_parse(struct, self._stream, start + number * size)
+
+    def _section_names(self) -> bytes:
+        """Read the table of section names; empty if the file is stripped of it, or damaged."""
+        names = next(self._sections(self.header["e_shstrndx"]), None)
+        if names is None or names["sh_offset"] > self._size:
+            return b""  # the loader ignores that
+        return self._bytes(names["sh_offset"], min(names["sh_size"], MOST_NOTES))
+
+    def payload(self) -> int:
+        """Return the number of bytes that are neither loaded nor used by a linker or debugger.
+
+        Programs that read such bytes from their own file find them by their offset: after all that
+        the headers describe, or in a section whose name does not begin with a dot.
+        """
+        header, names, size = self.header, self._section_names(), 0
+        ends = [
+            header["e_phoff"] + header["e_phnum"] * header["e_phentsize"],
+            header["e_shoff"] + header["e_shnum"] * header["e_shentsize"],
+            *(segment["p_offset"] + segment["p_filesz"] for segment in self._segments),
+        ]
+        for section in self._sections():
+            if section["sh_type"] == "SHT_NOBITS":
+                continue
+            ends.append(section["sh_offset"] + section["sh_size"])
+            own = names[section["sh_name"] : section["sh_name"] + 1] not in (b"", b"\0", b".")
+            if own and section["sh_type"] == "SHT_PROGBITS" and not section["sh_flags"] & SHF_ALLOC:
+                size += section["sh_size"]
+        behind = max(0, self._size - max(ends))
+        # patchelf(1), for example, leaves a byte after the last section.
+        padding = behind < PADDING and not self._bytes(max(ends), behind).strip(b"\0")
+        return size + (0 if padding else behind)

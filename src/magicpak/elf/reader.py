@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
-from typing import BinaryIO, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from magicpak.elf import dlopen_note
 from magicpak.elf.dlopen_note import DlopenNote
@@ -121,26 +123,34 @@ def is_elf(path: str) -> bool:
 
 def read_open(fd: int, path: str) -> Elf:
     """Read an ELF file from a descriptor, and close that. Raises IoError, MalformedExecutable."""
+    with _image(fd, path) as (image, identity):
+        return _describe(image, path, identity)
+
+
+def payload(fd: int, path: str) -> int:
+    """Return ``Image.payload`` of an open ELF file, and close that. Raises as ``read_open``."""
+    with _image(fd, path) as (image, _):
+        return image.payload()
+
+
+@contextlib.contextmanager
+def _image(fd: int, path: str) -> Iterator[tuple[Image, tuple[int, int]]]:
+    """Give an open ELF file with its device and inode, and close it."""
     try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
             raise MalformedExecutable(path, f"it is {kind}")
         with open(fd, "rb", 4096, closefd=False) as stream:
-            return _read_stream(stream, status, path)
-    finally:
-        os.close(fd)
-
-
-def _read_stream(stream: BinaryIO, status: os.stat_result, path: str) -> Elf:
-    try:
-        return _describe(Image(stream, status.st_size), path, (status.st_dev, status.st_ino))
+            yield Image(stream, status.st_size), (status.st_dev, status.st_ino)
     except DAMAGE as e:
         raise MalformedExecutable(path, str(e) or type(e).__name__) from e
     except OSError as e:
         if e.errno == errno.EINVAL:  # lseek(2) to an offset that no file has
             raise MalformedExecutable(path, "an offset in it is too large") from e
         raise IoError.of(e, path) from e
+    finally:
+        os.close(fd)
 
 
 def _describe(image: Image, path: str, identity: tuple[int, int]) -> Elf:

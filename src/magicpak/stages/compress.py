@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 
+from magicpak import elf as elf_reader
 from magicpak.elf import Elf
 from magicpak.errors import IoError, MagicpakError, one_line, printable
 from magicpak.plan import Bundle, BundlePath, Entry, File
@@ -28,6 +30,11 @@ ADVICE = (
 """The advice for each exception that upx names in its output."""
 
 
+PACKED = b"UPX!"
+"""upx writes this in the last bytes of a packed file."""
+TAIL = 64
+
+
 class CompressionFailed(MagicpakError):
     """upx failed."""
 
@@ -40,6 +47,19 @@ class CompressionFailed(MagicpakError):
         return f"upx failed with non-zero exit code: {reason}" + (f": {advice}" if advice else "")
 
 
+class NothingCompressed(MagicpakError):
+    """upx succeeded, but did something else."""
+
+    path: str
+    arguments: Sequence[str]
+
+    def __str__(self) -> str:
+        return (
+            f"upx has compressed nothing: {self.path} is unchanged; an argument made upx do "
+            f"something else: --upx-arg {shlex.join(self.arguments)}"
+        )
+
+
 def compress(run: Run, bundle: Bundle) -> Bundle:
     """Replace the content of each input with a packed copy. Raises what ``upx`` raises."""
     if not run.options.compress:
@@ -49,11 +69,29 @@ def compress(run: Run, bundle: Bundle) -> Bundle:
         if elf is None:
             log.warning("%s is not compressed: it is a script", each.path)
             continue
+        if payload := _payload(elf.path):
+            log.warning(
+                "%s is not compressed: it has a payload of %d bytes after its last segment, which "
+                "upx would move", each.path, payload,
+            )  # fmt: skip
+            continue
         log.info("compress %s", each.path)
         packed = upx(elf.path, run.options.upx_arg, scratch=run.scratch, tool=run.options.upx)
         size = os.stat(packed).st_size
         bundle = bundle.change(_packing(elf, packed, size))
     return bundle
+
+
+def _payload(path: str) -> int:
+    """Return the number of bytes that the program reads from its own file; 0 if upx packed it.
+
+    upx fails for what it has packed, with a message of its own.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    if PACKED in os.pread(fd, TAIL, max(0, os.fstat(fd).st_size - TAIL)):
+        os.close(fd)
+        return 0
+    return elf_reader.payload(fd, path)
 
 
 def _packing(elf: Elf, packed: str, size: int) -> Callable[[BundlePath, Entry], Entry]:
@@ -75,16 +113,19 @@ def upx(
 ) -> str:
     """Pack a copy of the executable in the directory ``scratch``, and return its path.
 
-    Raises CompressionFailed; ToolNotFound; IoError if the copy cannot be made.
+    Raises CompressionFailed; NothingCompressed; ToolNotFound; IoError if the copy cannot be made.
     """
     program = tools.find(tool, "upx", "--upx")
     copy = _copy(executable, scratch)
+    before = _identity(copy)
     # The path is absolute: upx would take a relative one that begins with "-" as an option.
     done = run([program, "--no-color", "--no-progress", *arguments, copy])
     for line in (done.stdout + done.stderr).decode(errors="replace").splitlines():
         log.debug("upx: %s", line)
     if done.status != 0:
         raise CompressionFailed(done.status, _output(done, copy, executable))
+    if _identity(copy) == before:
+        raise NothingCompressed(executable, arguments)
     return copy
 
 
@@ -101,6 +142,12 @@ def _copy(executable: str, scratch: str) -> str:
         full = e.filename2 if e.errno == errno.ENOSPC else None  # the copy, not the source
         raise IoError(e.errno or 0, e.strerror or str(e), full or e.filename or executable) from e
     return copy
+
+
+def _identity(path: str) -> tuple[int, int]:
+    """Return what differs after upx has compressed a file, whether in place or not."""
+    status = os.stat(path)
+    return status.st_ino, status.st_size
 
 
 def _output(done: process.Completed, copy: str, executable: str) -> str:
