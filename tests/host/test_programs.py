@@ -21,8 +21,8 @@ ET_NONE, ET_REL, ET_CORE, ET_LOOS = 0, 1, 4, 0xFE00
     [
         (ET_REL, "object file, which is not linked yet; link it"),
         (ET_CORE, "core dump of a process; name the program itself"),
-        (ET_NONE, "its type ET_NONE is that of no executable"),
-        (ET_LOOS, "its type 65024 is that of no executable"),
+        (ET_NONE, "has another type than ET_NONE"),
+        (ET_LOOS, "has another type than 65024"),
     ],
 )
 def test_what_the_kernel_does_not_run_is_an_error(tmp_path: Path, kind: int, reason: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 
 from magicpak.elf import Elf, MalformedExecutable
@@ -10,10 +11,10 @@ from magicpak.host import script
 from magicpak.host.collect import Host
 
 NO_PROGRAMS = {
-    "ET_REL": "it is an object file, which is not linked yet; link it, and name what comes of that",
+    "ET_REL": "it is an object file, which is not linked yet; link it, and name the executable",
     "ET_CORE": "it is the core dump of a process; name the program itself",
 }
-"""What the kernel does not run, by ``e_type``: any but ET_EXEC and ET_DYN."""
+"""The reasons for types that the kernel does not run: all but ET_EXEC and ET_DYN."""
 
 
 def programs(host: Host, path: str, depth: int = 0) -> Iterator[tuple[str, Elf | None]]:
@@ -21,9 +22,8 @@ def programs(host: Host, path: str, depth: int = 0) -> Iterator[tuple[str, Elf |
 
     Raises ScriptFailed, IoError, MalformedExecutable.
     """
-    search = script.PATH if host.sysroot else os.environ.get("PATH", script.PATH)
-    run_by = script.interpreters(path, _head(host, path), host.may_run, search)
-    if run_by is None:
+    run_by = _run_by(host, path)
+    if not run_by:
         yield path, _executable(host, path)
         return
     if depth == script.DEPTH:
@@ -33,10 +33,27 @@ def programs(host: Host, path: str, depth: int = 0) -> Iterator[tuple[str, Elf |
         yield from programs(host, program, depth + 1)
 
 
+def _run_by(host: Host, path: str) -> tuple[str, ...]:
+    """List what runs a script: its interpreter and, for a shell script, what it hands over to."""
+
+    def obstacle(at: str) -> str:
+        return _obstacle(host, at)
+
+    search = script.PATH if host.sysroot else os.environ.get("PATH", script.PATH)
+    head = _head(host, path)
+    found = script.interpreters(path, head, obstacle, search) or ()
+    if not found or not script.is_shell(found[-1]):
+        return found
+    from magicpak.host import shell  # noqa: PLC0415  few inputs are shell scripts
+
+    names = shell.handover(os.fsdecode(head), os.path.dirname(host.end_of_links(path)))
+    return (*found, *(script.find(path, name, obstacle, search) for name in names))
+
+
 def _executable(host: Host, path: str) -> Elf:
     elf = host.read(path)
     if elf.kind not in ("ET_EXEC", "ET_DYN"):
-        reason = NO_PROGRAMS.get(elf.kind, f"its type {elf.kind} is that of no executable")
+        reason = NO_PROGRAMS.get(elf.kind, f"an executable has another type than {elf.kind}")
         raise MalformedExecutable(path, reason)
     return elf
 
@@ -52,3 +69,14 @@ def _head(host: Host, path: str) -> bytes:
         return b""
     finally:
         os.close(fd)
+
+
+def _obstacle(host: Host, path: str) -> str:
+    """Say why execve(2) fails for a file; an empty string if it does not."""
+    try:
+        mode = host.look(path, follow=True).st_mode
+    except (OSError, ValueError):
+        return "is not found; install it"
+    if not stat.S_ISREG(mode):
+        return "is a directory" if stat.S_ISDIR(mode) else "is not a regular file"
+    return "" if mode & 0o111 else "is not executable; run chmod +x on it"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from magicpak.plan import BundlePath
+from magicpak.plan import LINKS_FOLLOWED, BundlePath
 from magicpak.system.beneath import Beneath
 from magicpak.system.files import read_regular
 
@@ -50,16 +50,6 @@ class Sysroot:
             return os.readlink("", dir_fd=fd)
         finally:
             os.close(fd)
-
-    def may_run(self, path: str) -> bool:
-        """Tell whether a file could be executed, by its mode below a sysroot."""
-        if self._beneath is None:
-            return os.access(path, os.X_OK)
-        try:
-            status = self.look(path, follow=True)
-        except (OSError, ValueError):
-            return False
-        return stat.S_ISREG(status.st_mode) and bool(status.st_mode & 0o111)
 
     def locate(self, path: str) -> str:
         """Return where a path lies on this machine; its last component is not followed.
@@ -127,6 +117,14 @@ class Sysroot:
                 lead, names = "/", self.real(so_far).strip("/").split("/")
             names = names[:-1] if names and names[-1] != ".." else [*names, ".."]
         return BundlePath("/".join(names))
+
+    def end_of_links(self, path: str) -> str:
+        """Follow a link to the file at its end; links to the directories on the way stay."""
+        for _ in range(LINKS_FOLLOWED):
+            if not self._is_link(path):
+                break
+            path = os.path.join(os.path.dirname(path), self.link_text(path))
+        return path
 
     def _is_link(self, path: str) -> bool:
         status = self.status(path)
