@@ -13,6 +13,7 @@ from magicpak.stages import (
     compress,
     dynamic,
     exclude,
+    hints,
     include,
     inputs,
     layout,
@@ -38,6 +39,7 @@ STAGES = (
     layout.settle,
     exclude.exclude,
     replay.mend,
+    hints.tell,
     attributes.complete,
     write.write,
 )

@@ -84,7 +84,7 @@ def test_what_only_the_path_here_finds_is_a_warning(caplog: pytest.LogCaptureFix
         ("#!/bin/sh\n".encode("utf-16-be").join([b"\xfe\xff", b""]), "it is UTF-16"),
         (b"\n#!/bin/sh\n", "its '#!' is not at the start of the file"),
         (b"  #!/bin/sh\n", "its '#!' is not at the start of the file"),
-        (b"#!/usr/bin/env tool -x\n", "passes 'tool -x' to env as one argument; write .*env -S tool"),
+        (b"#!/usr/bin/env tool -x\n", "passes 'tool -x' to env as one argument; .*env -S tool"),
         (b"#!/usr/bin/env -i tool\n", "passes '-i tool' to env as one argument"),
         (b"#!/usr/bin/env -i\n", "no program for env"),
         (b"#!/bin/none\n", "/bin/none is not found"),
@@ -138,7 +138,9 @@ def test_the_kernel_reads_the_first_line_as_we_do(
         with pytest.raises(ScriptFailed):
             list(programs(Host(), str(path)))
         return
-    assert first_line(str(path), line.encode()) == (str(show), done.stdout.decode())
+    assert first_line(str(path), line.encode()) == (
+        str(show), done.stdout.decode(), len(line) > 300,
+    )  # fmt: skip
     assert [program for program, _ in programs(Host(), str(path))] == [str(path), str(show)]
 
 
@@ -162,7 +164,7 @@ def test_a_relative_interpreter_is_a_warning(
     (tmp_path / "sh").symlink_to("/bin/sh")
     script(tmp_path / "run", "#!./sh\n")
     assert [path for path, _ in programs(Host(), "run")] == ["run", "./sh"]
-    assert "run is run by ./sh, relative to the working directory" in caplog.text
+    assert "run is run by ./sh, which is relative to the working directory" in caplog.text
 
 
 def test_a_script_with_dos_line_ends_is_an_error(tmp_path: Path) -> None:

@@ -36,18 +36,17 @@ def programs(host: Host, path: str, depth: int = 0) -> Iterator[tuple[str, Elf |
 def _run_by(host: Host, path: str) -> tuple[str, ...]:
     """List what runs a script: its interpreter and, for a shell script, what it hands over to."""
 
-    def obstacle(at: str) -> str:
-        return _obstacle(host, at)
+    def why_not(at: str) -> str:
+        return obstacle(host, at)
 
-    search = script.PATH if host.sysroot else os.environ.get("PATH", script.PATH)
-    head = _head(host, path)
-    found = script.interpreters(path, head, obstacle, search) or ()
+    head, search = _head(host, path), search_path(host)
+    found = script.interpreters(path, head, why_not, search) or ()
     if not found or not script.is_shell(found[-1]):
         return found
     from magicpak.host import shell  # noqa: PLC0415  few inputs are shell scripts
 
     names = shell.handover(os.fsdecode(head), os.path.dirname(host.end_of_links(path)))
-    return (*found, *(script.find(path, name, obstacle, search) for name in names))
+    return (*found, *(script.find(path, name, why_not, search) for name in names))
 
 
 def _executable(host: Host, path: str) -> Elf:
@@ -71,7 +70,12 @@ def _head(host: Host, path: str) -> bytes:
         os.close(fd)
 
 
-def _obstacle(host: Host, path: str) -> str:
+def search_path(host: Host) -> str:
+    """Return the PATH to search for programs: below a sysroot, the usual one of a container."""
+    return script.PATH if host.sysroot else os.environ.get("PATH", script.PATH)
+
+
+def obstacle(host: Host, path: str) -> str:
     """Say why execve(2) fails for a file; an empty string if it does not."""
     try:
         mode = host.look(path, follow=True).st_mode

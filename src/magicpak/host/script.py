@@ -55,6 +55,8 @@ class Line(NamedTuple):
 
     interpreter: str
     argument: str
+    cut: bool = False
+    """Whether the line is longer than what the kernel reads."""
 
 
 def first_line(path: str, head: bytes) -> Line | None:
@@ -78,9 +80,8 @@ def first_line(path: str, head: bytes) -> Line | None:
         )
     if not program:
         raise ScriptFailed(path, "its '#!' names no interpreter")
-    if cut:
-        log.warning("%s: the kernel reads only %d bytes of its first line", path, LINE - 1)
-    line = Line(os.fsdecode(program), os.fsdecode(argument if separator != b"\0" else b""))
+    given = b"" if separator == b"\0" else argument
+    line = Line(os.fsdecode(program), os.fsdecode(given), cut)
     _refuse_carriage_return(path, line)
     return line
 
@@ -114,12 +115,23 @@ def interpreters(
     line = first_line(path, head)
     if line is None:
         return None
-    program = find(path, line.interpreter, obstacle)
+    if line.cut:
+        log.warning("%s: the kernel reads only %d bytes of its first line", path, LINE - 1)
+    program, *by_env = named(path, line)
+    program = find(path, program, obstacle)
     if not program.startswith("/"):
-        log.warning("%s is run by %s, relative to the working directory of the container", path, program)
-    if not is_env(program):
-        return (program,)
-    return program, find(path, _run_by_env(path, line.argument), obstacle, search)
+        log.warning("%s is run by %s, which is relative to the working directory", path, program)
+    return (program, *(find(path, name, obstacle, search) for name in by_env))
+
+
+def named(path: str, line: Line) -> tuple[str, ...]:
+    """List the programs that a first line names: the interpreter, and what env(1) runs.
+
+    Raises ScriptFailed.
+    """
+    if not is_env(line.interpreter):
+        return (line.interpreter,)
+    return line.interpreter, _run_by_env(path, line.argument)
 
 
 def is_shell(program: str) -> bool:
