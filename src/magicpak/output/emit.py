@@ -178,6 +178,9 @@ class Stage:
                     copy(source, out, self._progress)
                 finally:
                     os.close(source)
+                if entry.patch is not None:
+                    offset, content = entry.patch
+                    os.pwrite(out, content, offset)
             else:
                 with open(out, "wb", closefd=False) as file:
                     file.write(entry.content)

@@ -93,12 +93,14 @@ class File(NamedTuple):
     """The generated content."""
     seen: int | None = None
     """The time of the source, as ``meta.mtime``, when it was planned: it must still have that."""
+    patch: tuple[int, bytes] | None = None
+    """An offset, and the bytes to write there over those of the source."""
 
     @property
     def stored(self) -> object:
         """A key that two paths share if they have the same file, which is stored once."""
         if self.packed is None and self.content is None:
-            return self.identity
+            return self.identity, self.patch
         return self.packed or self.content
 
 
