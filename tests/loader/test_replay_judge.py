@@ -32,18 +32,6 @@ def test_a_program_that_would_not_start_is_an_error(tmp_path: Path, out: Path) -
 
 
 @needs_root
-def test_an_included_program_that_does_not_start_may_be_excluded(
-    tmp_path: Path, out: Path, compile_c: Compile
-) -> None:
-    found = library(compile_c, "libf.so")
-    program = compile_c("tools/program", CALLS, f"-L{tmp_path}", "-lf")
-    found.unlink()
-    run = packed("/bin/true", "-i", program.parent, out)
-    assert f"error: {program} would not start in the bundle: libf.so: looked in" in run.stderr
-    assert bundled(out, "/bin/true", "-i", program.parent, "-e", program) == ""
-
-
-@needs_root
 def test_what_is_excluded_is_a_warning(out: Path, compile_c: Compile) -> None:
     found = library(compile_c, "lib/libf.so.1")
     link = found.with_name("libf.so")
@@ -122,21 +110,6 @@ def test_what_is_missing_is_told_once_although_the_search_is_replayed(
         f"warning: dlopen note of {program} requires libnone.so.1: not found"
     ]
     assert start(out, program).returncode == 7
-
-
-@needs_root
-def test_a_missing_symbol_version_is_a_warning(
-    tmp_path: Path, out: Path, compile_c: Compile
-) -> None:
-    script = tmp_path / "versions"
-    script.write_text("V_2 { f; };")
-    found = library(compile_c, "lib/libf.so", f"-Wl,--version-script={script}")
-    program = compile_c("program", CALLS, str(found), f"-Wl,-rpath,{found.parent}")
-    script.write_text("V_1 { f; };")
-    library(compile_c, "lib/libf.so", f"-Wl,--version-script={script}")
-    log = bundled(out, program)
-    assert f"{program} needs version V_2 of libf.so, which {found} does not define" in log
-    assert log.count("V_2") == 1
 
 
 @needs_root

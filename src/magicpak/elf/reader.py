@@ -79,6 +79,8 @@ class Elf(NamedTuple):
     """Whether it names a function of UNWINDING, for which glibc loads libgcc_s by dlopen(3)."""
     dlopens: tuple[DlopenNote, ...] = ()
     versions: Versions = Versions()
+    packed_relocations: bool = False
+    """It has DT_RELR, which a loader that does not know it would pass over."""
 
     @property
     def float_abi(self) -> int:
@@ -176,4 +178,5 @@ def _describe(image: Image, path: str, identity: tuple[int, int]) -> Elf:
             note for notes in image.notes() for note in dlopen_note.read(notes, abi.little_endian)
         ),
         versions=Versions(frozenset(image.versions_defined()), tuple(image.versions_needed())),
+        packed_relocations=bool(image.number("DT_RELR")),
     )

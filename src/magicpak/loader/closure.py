@@ -32,7 +32,11 @@ def closure(
         older = Walk(loader.plain, view, environment, ask).through(executable, path)
         baseline = _baseline(variants, walk, older)
     return Closure(
-        tuple(walk.libraries), tuple(walk.failures), baseline, tuple(dict.fromkeys(walk.notices))
+        tuple(walk.libraries),
+        tuple(walk.failures),
+        baseline,
+        tuple(dict.fromkeys(walk.notices)),
+        tuple(walk.refusals),
     )
 
 

@@ -3,35 +3,73 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from magicpak.host import Host
-from magicpak.loader.errors import WillNotStart
+from magicpak.loader.errors import WillNotStart, together
 from magicpak.loader.lost import Lost
 from magicpak.loader.resolve import Root
 from magicpak.plan import Bundle, BundlePath, File, Why
 
 log = logging.getLogger(__name__)
 
+STARTED = (Why.INPUT, Why.INTERPRETER, Why.EXECUTED)
+"""The reasons for which a program must start; a program with other reasons is data."""
+
 
 def judge(
     losses: Iterable[Lost],
     located: Iterable[tuple[BundlePath, Root]],
-    excluded: Bundle,
+    bundle: Bundle,
     host: Host,
 ) -> None:
-    """Raise WillNotStart for a program that needs a lost library, or warn of the loss.
+    """Raise WillNotStart for programs that must start but lost a library; warn of other losses.
 
     The loss of a library that the user excluded is only a warning.
     """
-    removed = _Removed.of(excluded)
+    losses = tuple(losses)
+    if not losses:
+        return
+    removed = _Removed.of(bundle.excluded)
+    must_start = {bundle.resolve(path) for path, item in bundle if item.because(*STARTED)}
+    known = _known(located)
+    fatal: list[Lost] = []
+    data: list[Lost] = []
     for loss in losses:
-        present = _present(loss, located)
+        present = _present(loss, known)
         if present is not None:
             _log_present(loss, present)
+        elif removed.explains(loss, host):
+            log.warning("%s will not find %s: it is excluded", loss.path, loss.what)
+        elif loss.starts:
+            _log(logging.WARNING, loss)
+        elif loss.root.elf.runs and loss.path in must_start:
+            fatal.append(loss)
         else:
-            _judge(loss, removed, host)
+            data.append(loss)
+    _log_data(data)
+    if fatal:
+        raise together([WillNotStart(each.path, each.what, each.reason) for each in fatal])
+
+
+def _log_data(losses: Collection[Lost]) -> None:
+    """Log one warning for all data: an application may ship programs for many platforms."""
+    alone = len(losses) == 1
+    for loss in losses:
+        _log(logging.WARNING if alone else logging.INFO, loss)
+    if losses and not alone:
+        first = next(iter(losses))
+        log.warning(
+            "%d of the bundled files lack their loader or a library and would not start or load "
+            "(first: %s: %s: %s); --exclude them if they are not needed",
+            len({loss.path for loss in losses}), first.path, first.what, first.reason,
+        )  # fmt: skip
+
+
+def _log(level: int, loss: Lost) -> None:
+    log.log(level, "%s will not find %s in the bundle: %s", loss.path, loss.what, loss.reason)
 
 
 class _Removed(NamedTuple):
@@ -58,14 +96,27 @@ class _Removed(NamedTuple):
         return not (self.paths.isdisjoint(places) and self.files.isdisjoint(identities))
 
 
-def _present(loss: Lost, located: Iterable[tuple[BundlePath, Root]]) -> BundlePath | None:
+Known = Mapping[str, Sequence[tuple[BundlePath, Root]]]
+"""The objects of the bundle by the names of their files, and by their sonames."""
+
+
+def _known(located: Iterable[tuple[BundlePath, Root]]) -> Known:
+    known: defaultdict[str, list[tuple[BundlePath, Root]]] = defaultdict(list)
+    for path, root in located:
+        for name in {path.rpartition("/")[2], root.elf.soname or ""}:
+            known[name].append((path, root))
+    return known
+
+
+def _present(loss: Lost, known: Known) -> BundlePath | None:
     """Find a lost library that is in the bundle, but outside the loader's search path."""
     if loss.starts:
         return None
-    for path, root in located:
+    for path, root in known.get(loss.name, ()):
         # LD_LIBRARY_PATH matches the file name; a library that is already loaded, the soname.
-        named = loss.root.elf.runs and path.rpartition("/")[2] == loss.name
-        if named or root.elf.soname == loss.name:
+        named = loss.root.elf.runs or root.elf.soname == loss.name
+        defines = not loss.version or loss.version in root.elf.versions.defined
+        if named and defines and root.elf.abi == loss.root.elf.abi:
             return path
     return None
 
@@ -80,17 +131,7 @@ def _log_present(loss: Lost, path: str) -> None:
         level, condition = logging.WARNING, "LD_LIBRARY_PATH has the directory of"
     else:
         level, condition = logging.INFO, "its program has already loaded"
-    log.log(level, "%s will not find %s unless %s %s", loss.path, loss.name, condition, path)
-
-
-def _judge(loss: Lost, removed: _Removed, host: Host) -> None:
-    """Raise WillNotStart if a program would not start, unless the user excluded the library."""
-    if removed.explains(loss, host):
-        log.warning("%s will not find %s: it is excluded", loss.path, loss.name)
-    elif loss.root.elf.runs and not loss.starts:
-        raise WillNotStart(loss.path, loss.name, loss.reason)
-    else:
-        log.warning("%s will not find %s in the bundle: %s", loss.path, loss.name, loss.reason)
+    log.log(level, "%s will not find %s unless %s %s", loss.path, loss.what, condition, path)
 
 
 def warn_of_excluded(excluded: Bundle) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from magicpak.elf import Elf
 from magicpak.loader.errors import LookupFailed, LookupRefused
 from magicpak.loader.search import Place
+from magicpak.loader.versions import Refusal
 
 
 class View(Protocol):
@@ -51,3 +52,4 @@ class Closure(NamedTuple):
     baseline: tuple[Library, ...] = ()
     """The libraries loaded instead on the oldest processor, without glibc-hwcaps."""
     notices: tuple[Notice, ...] = ()
+    refusals: tuple[Refusal, ...] = ()

@@ -16,7 +16,7 @@ from magicpak.plan import Bundle, BundlePath
 
 
 class Lost(NamedTuple):
-    """A library that the loader found on the host, but does not find in the bundle."""
+    """A library, or a symbol version, that the loader does not find in the bundle."""
 
     root: Root
     path: str
@@ -25,14 +25,27 @@ class Lost(NamedTuple):
     reason: str
     starts: bool = False
     """Whether the program starts without it."""
+    version: str = ""
+    """The symbol version, if the library is found but does not define it."""
+
+    @property
+    def what(self) -> str:
+        """The name for messages."""
+        return f"version {self.version} of {self.name}" if self.version else self.name
 
 
 def losses(
     bundle: Bundle, located: Iterable[tuple[BundlePath, Root]], host: Host
-) -> Iterator[Lost]:
+) -> tuple[list[Lost], list[Lost]]:
+    """Replay the search of each object: return the lost libraries, and the refused objects."""
     view = BundleView(bundle, host)
+    lost: list[Lost] = []
+    refused: list[Lost] = []
     for path, root in located:
-        yield from _differences(path, root, _found(path, root, view))
+        found = _found(path, root, view)
+        lost += _differences(path, root, found)
+        refused += _refusals(path, root, found)
+    return lost, refused
 
 
 def losses_without_proc(
@@ -62,6 +75,14 @@ def _differences(path: str, root: Root, found: Closure) -> Iterator[Lost]:
     older = (root.closure.baseline, found.baseline)
     for loss in _changed(path, root, *older):
         yield loss._replace(reason=f"{loss.reason}, on a processor without hwcaps", starts=True)
+
+
+def _refusals(path: str, root: Root, found: Closure) -> Iterator[Lost]:
+    """Find what no loader would take: no loader is here, or symbol versions are missing."""
+    if root.loader is None and root.elf.needed:
+        yield Lost(root, path, "its loader", f"none for {root.elf.abi.machine} is here")
+    for name, version, reason, optional in found.refusals:
+        yield Lost(root, path, name, reason, optional, version)
 
 
 def _changed(

@@ -10,7 +10,6 @@ from magicpak.loader.judge import judge
 from magicpak.loader.lost import losses, losses_without_proc
 from magicpak.loader.resolve import Root
 from magicpak.loader.search import How
-from magicpak.loader.versions import check_versions
 from magicpak.plan import Bundle, BundlePath, File
 
 
@@ -24,7 +23,7 @@ def replay(bundle: Bundle, roots: Collection[Root], host: Host) -> Bundle:
     wanted: set[str] = set()
     while True:
         mended = bundle.add(mend.configuration(bundle, resolved, wanted, host))
-        lost = list(losses(mended, located, host))
+        lost, refused = losses(mended, located, host)
         by_path = list(mend.links(mended, ((loss.name, loss.root) for loss in lost), host))
         missed = (*lost, *losses_without_proc(mended, located, host))
         new = {loss.name for loss in missed} - wanted
@@ -34,8 +33,7 @@ def replay(bundle: Bundle, roots: Collection[Root], host: Host) -> Bundle:
         # The replay does not see what a lost library needs until it finds the library: look ahead.
         wanted |= new | {name for root in resolved for name in _far(root)}
     mend.report(bundle, mended)
-    judge(lost, located, bundle.excluded, host)
-    check_versions(resolved)
+    judge([*lost, *refused], located, mended, host)
     return mended
 
 

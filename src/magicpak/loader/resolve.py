@@ -11,6 +11,7 @@ from typing import NamedTuple
 from magicpak.elf import Elf
 from magicpak.host import Host
 from magicpak.loader.closure import closure
+from magicpak.loader.errors import LookupFailed, LookupRefused, together
 from magicpak.loader.identify import PRELOAD, Identified
 from magicpak.loader.library import Closure
 from magicpak.loader.search import Environment, Loader
@@ -27,6 +28,12 @@ class Root(NamedTuple):
     loader: Loader | None = None
     """None if the object needs no loader, or none is found for it."""
     closure: Closure = Closure()
+
+    @property
+    def has_loader(self) -> bool:
+        """Whether its loader is here."""
+        missing = {failure.name for failure in self.closure.failures}
+        return self.loader is not None and self.loader.interpreter not in missing
 
 
 @dataclass(slots=True)
@@ -47,8 +54,6 @@ class Resolver:
     def _resolve(self, path: str, elf: Elf) -> Root:
         interpreter = self.loaders.governing(elf) if elf.interpreter or elf.needed else None
         if interpreter is None:
-            if elf.needed:
-                log.warning("%s: its libraries are not bundled: no loader is found for it", path)
             return Root(path, elf)
         loader, ask = self.loaders.loader(interpreter, elf)
         # $ORIGIN of a program comes from its real path (/proc/self/exe), and $ORIGIN of a library
@@ -56,9 +61,11 @@ class Resolver:
         found_by = os.path.join(self.environment.directory, path)
         place = self.host.real(path) if elf.runs else found_by
         found = closure(elf, place, loader, self.host, self.environment, ask=ask)
+        root = Root(path, elf, loader, found)
         for level, text in found.notices:
-            log.log(level, "%s", text)
-        return Root(path, elf, loader, found)
+            # The missing loader is reported once; without it, nothing else matters.
+            log.log(level if root.has_loader else logging.INFO, "%s", text)
+        return root
 
     def entries(self, root: Root) -> Iterator[Placed]:
         """Yield the entries of the loader and the libraries of an object."""
@@ -66,7 +73,8 @@ class Resolver:
             return
         interpreter = root.loader.interpreter
         origin = Origin(Why.INTERPRETER, root.path)
-        yield from self.host.entries(interpreter, self.host.place(interpreter), origin)
+        if root.has_loader:
+            yield from self.host.entries(interpreter, self.host.place(interpreter), origin)
         if root.loader.preload:
             yield from self.host.entries(PRELOAD, self.host.place(PRELOAD), origin)
         for library in (*root.closure.libraries, *root.closure.baseline):
@@ -79,11 +87,21 @@ class Resolver:
     ) -> Iterator[Placed]:
         """Yield the entries of the loaders and the libraries of several objects.
 
-        With ``must_start``, raises LookupFailed or LookupRefused for a program that does not start.
+        With ``must_start``, raises LookupFailed or LookupRefused for programs that do not start.
         The replay checks other objects: they may be excluded, or run in another environment.
         """
-        for path, elf in paths:
-            root = self.root(path, elf)
-            if must_start and elf.runs and root.closure.failures:
-                raise root.closure.failures[0]
+        roots = [self.root(path, elf) for path, elf in paths]
+        if must_start:
+            _refuse([each for root in roots if root.elf.runs for each in root.closure.failures])
+        for root in roots:
             yield from self.entries(root)
+
+
+def _refuse(failures: Iterable[LookupFailed | LookupRefused]) -> None:
+    """Raise the failures of one kind as one error, if there are any."""
+    missing = [each for each in failures if isinstance(each, LookupFailed)]
+    refused = [each for each in failures if isinstance(each, LookupRefused)]
+    if missing:
+        raise together(missing)
+    if refused:
+        raise together(refused)

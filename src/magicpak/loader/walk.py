@@ -26,6 +26,7 @@ from magicpak.loader.search import (
     expand,
     places,
 )
+from magicpak.loader.versions import Refusal, refusals
 
 MUSL_OWN = ("libc.", "libpthread.", "librt.", "libm.", "libdl.", "libutil.", "libxnet.")
 """Beginnings of names that mean musl's loader itself."""
@@ -45,6 +46,7 @@ class Walk:
     by_identity: dict[tuple[int, int], Loaded] = field(default_factory=dict)
     queue: deque[Loaded] = field(default_factory=deque)
     notices: list[Notice] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
     optional: bool = False
 
     def warn(self, text: str) -> None:
@@ -64,11 +66,22 @@ class Walk:
         for name in (*self.environment.preload, *self.loader.preload):
             self._preload(name, needer)
         self._run()
+        started = len(self.by_identity)
         self._run_optional()
         for name in (name for text in executable.audit for name in text.split(":") if name):
             self._load_later(Later((name,), f"auditor of {path}"), root)
         self._run()
+        self._check_versions(started)
         return self
+
+    def _check_versions(self, started: int) -> None:
+        """Find what the loader refuses; the first objects, ``started``, are there at the start."""
+        if self.loader.flavour is not Flavour.GLIBC:
+            return
+        objects = tuple(self.by_identity.values())
+        self.refusals += refusals(objects[:started], self.by_name)
+        later = refusals(objects[started:], self.by_name)
+        self.refusals += (refusal._replace(optional=True) for refusal in later)
 
     def _begin(self, executable: Elf, path: str) -> Loaded:
         root = Loaded(path, executable)

@@ -47,6 +47,7 @@ class Why(Enum):
     INTERPRETER = "interpreter of"
     NEEDED = "needed by"
     TRACED = "used in the traced run by"
+    EXECUTED = "executed in the traced run by"
     INCLUDED = "included by"
     LINK = "link from"
     MKDIR = "made by --mkdir"

@@ -50,12 +50,12 @@ def analyse(run: Run, bundle: Bundle) -> Bundle:
 
 
 def _add(run: Run, touched: Iterable[trace.Touched], by: str, bundle: Bundle) -> Bundle:
-    origin = Origin(Why.TRACED, by)
-    placed = [found for each in touched for found in _entries(run.host, each, origin)]
+    placed = [found for each in touched for found in _entries(run.host, each, by)]
     return with_libraries(run, placed, bundle)
 
 
-def _entries(host: Host, touched: trace.Touched, origin: Origin) -> Iterator[Placed]:
+def _entries(host: Host, touched: trace.Touched, by: str) -> Iterator[Placed]:
+    origin = Origin(Why.EXECUTED if touched.executed else Why.TRACED, by)
     place = host.place(touched.path)
     if touched.directory:
         yield Placed(place, host.directory(place), origin)

@@ -8,7 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from magicpak.trace.strace_log import Access, Kind
 
@@ -44,6 +44,7 @@ class Touched:
 
     path: str
     directory: bool  # a directory, of which the program needs the existence; not a file or a link
+    executed: bool = field(default=False, compare=False)  # a program, or what ran a script
 
 
 @dataclass(slots=True)
@@ -138,7 +139,17 @@ def sift(accesses: Iterable[Access], started: int | None = None) -> tuple[Touche
             for link in host.links(path) if here else ():
                 if not OF_THE_SYSTEM.fullmatch(link):
                     found.update(_touched(link, host, made, warned))
-    return tuple(sorted(found))
+    executed = {host.real(path) for path in _executed(accesses)}
+    return tuple(replace(each, executed=host.real(each.path) in executed) for each in sorted(found))
+
+
+def _executed(accesses: Iterable[Access]) -> Iterator[str]:
+    """Name the programs that ran, the traced program itself left out."""
+    for path, kind, _ in accesses:
+        if kind in (Kind.RUN, Kind.STARTED):
+            yield from _interpreters(path)
+        if kind is Kind.RUN:
+            yield path
 
 
 def _needed(accesses: Iterable[Access]) -> set[str]:
