@@ -285,3 +285,45 @@ def test_every_name_survives_both_ways_of_strace_to_write_it(name: bytes) -> Non
 def test_a_damaged_log_is_no_error(data: bytes) -> None:
     paths(data)
     paths(b'1 openat(AT_FDCWD</w>, "' + data)
+
+
+CACHE = "/etc/ld.so.cache"
+OPENS = f'openat(AT_FDCWD</w>, "{CACHE}", O_RDONLY|O_CLOEXEC) = 3<{CACHE}>'
+STATS = f'newfstatat(3<{CACHE}>, "", {{st_mode=S_IFREG|0644, st_size=9, ...}}, AT_EMPTY_PATH) = 0'
+
+
+@pytest.mark.parametrize(
+    "following",
+    [
+        'openat(AT_FDCWD</w>, "/lib/libc.so.6", O_RDONLY|O_CLOEXEC) = 3</lib/libc.so.6>',
+        'openat(AT_FDCWD</a "x">, "/lib/x.so", O_RDONLY) = -1 ENOENT (No such file or directory)',
+        'openat(AT_FDCWD, "/lib/libc.so.6", O_RDONLY|O_CLOEXEC <unfinished ...>',
+        'openat(AT_FDCWD, "\\x2f\\x6c\\x2e\\x73\\x6f", O_RDONLY) = 3',
+    ],
+    ids=["found", "missed", "interrupted", "in hexadecimal"],
+)
+def test_a_cache_that_the_loader_opens_says_nothing_of_its_program(following: str) -> None:
+    log = f"10 {OPENS}\n11 access(\"/other\", R_OK) = 0\n10 {STATS}\n10 {following}\n"
+    assert CACHE not in paths(log)
+
+
+@pytest.mark.parametrize(
+    "following",
+    [
+        'openat(AT_FDCWD</w>, "/etc/passwd", O_RDONLY|O_CLOEXEC) = 3</etc/passwd>',
+        "+++ exited with 0 +++",
+        "",
+    ],
+    ids=["goes on", "ends", "is all"],
+)
+def test_a_cache_that_a_program_opens_is_an_access(following: str) -> None:
+    log = f"10 {OPENS}\n11 access(\"/a.so\", R_OK) = 0\n10 {STATS}\n10 {following}\n"
+    assert Access(CACHE, Kind.USED) in parse(log.encode().split(b"\n"), "/w")
+
+
+@pytest.mark.parametrize(
+    "call", [f'openat(AT_FDCWD, "{CACHE}", O_RDONLY) = 3', f'access("{CACHE}", R_OK) = 0']
+)
+def test_a_cache_is_used_where_no_loader_would_do_so(call: str) -> None:
+    after = '10 openat(AT_FDCWD, "/lib/libc.so.6", O_RDONLY|O_CLOEXEC) = 3'
+    assert paths(f"10 {call}\n{after}\n") == [CACHE, "/lib/libc.so.6"]

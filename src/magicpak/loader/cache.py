@@ -26,6 +26,8 @@ EXTENSION_HWCAPS = 1
 HWCAP_NAMED = 1 << 62
 """Set in an entry's hwcap if its low 32 bits are an index into the extension's names."""
 
+HWCAPS = "/glibc-hwcaps/"
+
 GENERIC = 3
 """FLAG_ELF_LIBC6."""
 REQUIRED = {
@@ -67,6 +69,16 @@ class Cache(NamedTuple):
         ranks[""] = len(ranks)
         usable = [entry for entry in self.entries.get(name, ()) if entry.hwcap in ranks]
         return tuple(entry.path for entry in sorted(usable, key=lambda entry: ranks[entry.hwcap]))
+
+
+def level(path: str) -> str:
+    """Return the glibc-hwcaps subdirectory that a path lies in, if any."""
+    return path.partition(HWCAPS)[2].partition("/")[0]
+
+
+def directory(path: str) -> str:
+    """Return the directory of the search path that a library lies in or, by its level, below."""
+    return path.rpartition("/")[0].partition(HWCAPS)[0]
 
 
 def flags(abi: Abi, e_flags: int) -> int:
@@ -150,7 +162,9 @@ def sort_key(name: str) -> tuple[tuple[int, int], ...]:
 def serialise(entries: Iterable[CacheEntry], little_endian: bool) -> bytes:
     """Write a cache file in the format of glibc 2.33, which loaders since glibc 2.2 can read."""
     order = "<" if little_endian else ">"
-    ordered = sorted(set(entries), key=lambda e: (sort_key(e.name), e.hwcap, e.path), reverse=True)
+    ordered = sorted(
+        set(entries), key=lambda e: (sort_key(e.name), e.flags, e.hwcap, e.path), reverse=True
+    )
     levels = sorted({entry.hwcap for entry in ordered if entry.hwcap})
     strings_at = 48 + 24 * len(ordered)
     strings, offsets = _string_table(

@@ -34,13 +34,18 @@ class BundleView(NamedTuple):
         return self.host.read_planned(item.entry)
 
 
+def directories(loader: Loader, bundle: Bundle) -> tuple[str, ...]:
+    """Return where the loader looks by default in the bundle."""
+    if loader.flavour is Flavour.GLIBC:
+        return loader.directories
+    listed = _content(bundle, mend.musl_path(loader))
+    return MUSL_DIRECTORIES if listed is None else musl_directories(listed)
+
+
 def inside(loader: Loader, bundle: Bundle, elf: Elf) -> Loader:
     """Describe the loader as it runs in the bundle."""
     if loader.flavour is Flavour.MUSL:
-        listed = _content(bundle, mend.musl_path(loader))
-        return loader._replace(
-            directories=MUSL_DIRECTORIES if listed is None else musl_directories(listed)
-        )
+        return loader._replace(directories=directories(loader, bundle))
     content = _content(bundle, mend.CACHE)
     known = None
     if content is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from magicpak.loader import judge, replay
+from magicpak.loader.mend import CACHE
 from magicpak.plan import Bundle
 from magicpak.stages.run import Run
 
@@ -15,4 +16,11 @@ def mend(run: Run, bundle: Bundle) -> Bundle:
     """Add the loader's configuration where the replay needs one. Raises WillNotStart."""
     log.info("replay the loader in the bundle")
     judge.warn_of_excluded(bundle.excluded)
-    return replay.replay(bundle, run.resolver.roots.values(), run.host)
+
+    def excluded(path: str) -> bool:
+        return any(matches(path) for matches in run.excludes)
+
+    # What is copied onto an image that has programs must not hide their cache.
+    by_links = run.options.merged_usr or excluded(CACHE)
+    roots = run.resolver.roots.values()
+    return replay.replay(bundle, roots, run.host, by_links=by_links, excluded=excluded)

@@ -33,6 +33,7 @@ _TO_SECOND = frozenset(
     (b"rename", b"renameat", b"renameat2", b"link", b"linkat", b"symlink", b"symlinkat")
 )
 _USES = frozenset((b"chdir", b"readlink", b"readlinkat"))
+_CACHE = "/etc/ld.so.cache"
 _SIZES = frozenset((b"fstat", b"fstat64", b"newfstatat", b"fstatat64", b"statx"))
 
 
@@ -76,9 +77,12 @@ class _Reader:
     places: dict[bytes, _Place] = field(default_factory=dict)
     pending: dict[bytes, bytes] = field(default_factory=dict)
     undecided: dict[str, int] = field(default_factory=dict)  # index in found, by descriptor path
+    caches: dict[bytes, Access] = field(default_factory=dict)  # opened last of all by a process
 
     def line(self, line: bytes) -> None:
         """Take in a line, joined with its first half where the call was interrupted."""
+        if self.caches:
+            self.after_cache(line)
         if line.endswith(b" ...>"):
             begun = syntax.UNFINISHED.fullmatch(line)
             if begun:
@@ -97,6 +101,14 @@ class _Reader:
             self.call(match[1] or b"" if pid is None else pid, match)
         elif gone := syntax.EXITED.match(line):
             self.places.pop(gone[1] or b"", None)
+
+    def after_cache(self, line: bytes) -> None:
+        """Tell who opened the loader's cache: the loader, if it goes on to look for a library."""
+        begun = syntax.BEGUN.match(line)
+        if begun and begun["path"] != b'""' and (begun[1] or b"") in self.caches:
+            access = self.caches.pop(begun[1] or b"")
+            if ".so" not in (_text(begun["path"] or b"") or ""):
+                self.found.append(access)
 
     def begun(self, pid: bytes, call: bytes, successor: bytes | None) -> None:
         """Take in the first half of a call.
@@ -174,7 +186,9 @@ class _Reader:
             self.unnamed(name, fd, rest)
         else:
             path = self.resolve(place, fd, string, b"RESOLVE_IN_ROOT" in rest)
-            if name in _OPENS:
+            if path == _CACHE and name in _OPENS and b"O_CLOEXEC" in rest:
+                self.caches[pid] = Access(path, Kind.USED)
+            elif name in _OPENS:
                 self.opened(path, match)
             elif name in (b"chroot", b"pivot_root"):
                 place.root = path if name == b"chroot" else None
@@ -244,7 +258,7 @@ def parse(lines: Iterable[bytes], cwd: str) -> tuple[Access, ...]:
     reader = _Reader(_Place(cwd, "/"), births)
     for line in lines:
         reader.line(line)
-    return tuple(reader.found)
+    return (*reader.found, *reader.caches.values())
 
 
 @functools.lru_cache(maxsize=256)  # names come back soon, or never

@@ -18,6 +18,9 @@ LINE = re.compile(
     rb"(?P<rest>.*)\) += (?P<result>\d+)(?P<real><[^<>]*(?:<[^<>]*>)?>)?(?:\(deleted\))?"
     rb"(?: => .*| \([^()\"]*\))?(?: <[\d.]+>)?"
 )
+BEGUN = re.compile(
+    _PID + rb"(?:[a-z]\w*\((?:" + _FD + rb")?(?:, )?(?P<path>" + _STRING + rb")|\+\+\+ )"
+)
 SECOND = re.compile(rb", (?:(" + _FD + rb"), )?(" + _STRING + rb")")
 RESUMED = re.compile(_PID + rb"<\.\.\. (\w+) resumed>(.*)")
 UNFINISHED = re.compile(_PID + rb"(.*?) ?<(?:unfinished|pid changed to (\d+)) \.\.\.>")

@@ -20,7 +20,7 @@ ELSEWHERE = ("/proc", "/sys", "/dev", "/run", "/var/run")
 OF_THE_BUILD = frozenset(
     (
         *("/etc/hosts", "/etc/resolv.conf", "/etc/hostname", "/etc/mtab"),
-        *("/etc/ld.so.cache", "/etc/ld.so.preload"),  # the bundle gets a cache of its own
+        "/etc/ld.so.preload",
         "/",
     )
 )
