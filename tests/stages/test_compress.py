@@ -8,20 +8,32 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from magicpak import Options, elf, pack
 from magicpak.errors import IoError, Unsupported
-from magicpak.stages.compress import CompressionFailed, NothingCompressed, upx
+from magicpak.host import Host
+from magicpak.plan import BundlePath, File
+from magicpak.stages import compress
+from magicpak.stages.compress import CompressionFailed, NothingCompressed
 from magicpak.system.process import Completed
 from magicpak.system.tools import ToolNotFound
 from support.machine import mounted
+from support.plans import INPUT
 from support.programs import Compile
 
 pytestmark = pytest.mark.needs("upx", "cc")
 
 HELLO = '#include <stdio.h>\nint main(void) { puts("hello"); return 0; }\n'
+
+
+def upx(executable: str, arguments: Sequence[str], **settings: Any) -> str:
+    """Pack what a path leads to."""
+    *_, end = Host().entries(executable, BundlePath("/app"), INPUT)
+    assert isinstance(end.entry, File)
+    return compress.upx(end.entry, arguments, **settings)
 
 
 @pytest.fixture
@@ -70,7 +82,7 @@ def test_original_is_never_touched(hello: Path, scratch: str) -> None:
 
 def test_set_user_id_program_is_packed(hello: Path, scratch: str) -> None:
     hello.chmod(0o4555)
-    assert os.stat(upx(str(hello), ["-1"], scratch=scratch)).st_mode & 0o777 == 0o755
+    assert os.stat(upx(str(hello), ["-1"], scratch=scratch)).st_mode & 0o6000 == 0
 
 
 def test_link_is_packed_as_the_program_it_leads_to(hello: Path, scratch: str) -> None:
@@ -276,3 +288,15 @@ def test_the_programs_of_a_distribution_have_no_payload() -> None:
     programs = [path for path in sorted(Path("/usr/bin").iterdir()) if elf.is_elf(str(path))]
     having = {str(path): size for path in programs if (size := payload(path))}
     assert len(having) < len(programs) / 100, having
+
+
+def test_below_a_sysroot_its_executable_is_packed(hello: Path, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "opt" / "real").mkdir(parents=True)
+    hello.rename(root / "opt" / "real" / "hello")
+    (root / "bin").symlink_to("/opt/real")
+    options = Options(("/bin/hello",), str(tmp_path / "out"), sysroot=str(root), compress=True)
+    pack(options)
+    packed = tmp_path / "out" / "bin" / "hello"
+    assert packed.stat().st_size < (root / "opt" / "real" / "hello").stat().st_size
+    assert subprocess.run([packed], capture_output=True, check=True).stdout == b"hello\n"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import shlex
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 
 from magicpak import elf as elf_reader
 from magicpak.elf import Elf
 from magicpak.errors import IoError, MagicpakError, one_line, printable
+from magicpak.output.copying import ChangedDuringRun, opened
+from magicpak.output.copying import copy as copy_content
 from magicpak.plan import Bundle, BundlePath, Entry, File
 from magicpak.stages.run import Run
 from magicpak.system import process, tools
@@ -64,34 +64,38 @@ def compress(run: Run, bundle: Bundle) -> Bundle:
     """Replace the content of each input with a packed copy. Raises what ``upx`` raises."""
     if not run.options.compress:
         return bundle
+    files = {item.entry.identity: item.entry for _, item in bundle if isinstance(item.entry, File)}
     for each in run.inputs:
         elf = each.programs[0][1]
         if elf is None:
             log.warning("%s is not compressed: it is a script", each.path)
             continue
-        if payload := _payload(elf.path):
+        file = files.get(elf.identity)
+        if file is None:
+            raise ChangedDuringRun(each.path)
+        if payload := _payload(file):
             log.warning(
                 "%s is not compressed: it has a payload of %d bytes after its last segment, which "
                 "upx would move", each.path, payload,
             )  # fmt: skip
             continue
         log.info("compress %s", each.path)
-        packed = upx(elf.path, run.options.upx_arg, scratch=run.scratch, tool=run.options.upx)
+        packed = upx(file, run.options.upx_arg, scratch=run.scratch, tool=run.options.upx)
         size = os.stat(packed).st_size
         bundle = bundle.change(_packing(elf, packed, size))
     return bundle
 
 
-def _payload(path: str) -> int:
+def _payload(file: File) -> int:
     """Return the number of bytes that the program reads from its own file; 0 if upx packed it.
 
     upx fails for what it has packed, with a message of its own.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    if PACKED in os.pread(fd, TAIL, max(0, os.fstat(fd).st_size - TAIL)):
+    fd = opened(file)
+    if PACKED in os.pread(fd, TAIL, max(0, file.size - TAIL)):
         os.close(fd)
         return 0
-    return elf_reader.payload(fd, path)
+    return elf_reader.payload(fd, file.source)
 
 
 def _packing(elf: Elf, packed: str, size: int) -> Callable[[BundlePath, Entry], Entry]:
@@ -104,7 +108,7 @@ def _packing(elf: Elf, packed: str, size: int) -> Callable[[BundlePath, Entry], 
 
 
 def upx(
-    executable: str,
+    file: File,
     arguments: Sequence[str],
     *,
     scratch: str,
@@ -113,34 +117,44 @@ def upx(
 ) -> str:
     """Pack a copy of the executable in the directory ``scratch``, and return its path.
 
-    Raises CompressionFailed; NothingCompressed; ToolNotFound; IoError if the copy cannot be made.
+    Raises CompressionFailed; NothingCompressed; ToolNotFound; ChangedDuringRun; IoError if the
+    copy cannot be made.
     """
     program = tools.find(tool, "upx", "--upx")
-    copy = _copy(executable, scratch)
+    copy = _copy(file, scratch)
     before = _identity(copy)
     # The path is absolute: upx would take a relative one that begins with "-" as an option.
     done = run([program, "--no-color", "--no-progress", *arguments, copy])
     for line in (done.stdout + done.stderr).decode(errors="replace").splitlines():
         log.debug("upx: %s", line)
     if done.status != 0:
-        raise CompressionFailed(done.status, _output(done, copy, executable))
+        raise CompressionFailed(done.status, _output(done, copy, file.source))
     if _identity(copy) == before:
-        raise NothingCompressed(executable, arguments)
+        raise NothingCompressed(file.source, arguments)
     return copy
 
 
-def _copy(executable: str, scratch: str) -> str:
+def _copy(file: File, scratch: str) -> str:
     """Make a copy that upx may write to. It keeps the file name, which upx prints."""
+    try:
+        source = opened(file)
+    except OSError as e:
+        raise IoError.of(e) from e
+    copy = scratch
     try:
         # One directory per copy: two executables may have the same file name.
         directory = tempfile.mkdtemp(dir=os.path.abspath(scratch))
-        copy = os.path.join(directory, os.path.basename(executable))
-        shutil.copy2(executable, copy)
+        copy = os.path.join(directory, os.path.basename(file.source))
         # upx refuses a file that its owner cannot write, and one with set-id bits.
-        os.chmod(copy, os.stat(copy).st_mode & 0o777 | 0o600)
+        out = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o700)
+        try:
+            copy_content(source, out, lambda _count: None)
+        finally:
+            os.close(out)
     except OSError as e:
-        full = e.filename2 if e.errno == errno.ENOSPC else None  # the copy, not the source
-        raise IoError(e.errno or 0, e.strerror or str(e), full or e.filename or executable) from e
+        raise IoError.of(e, copy) from e
+    finally:
+        os.close(source)
     return copy
 
 
