@@ -158,7 +158,7 @@ class Bundle:
             return self
         below = [path for path in self._items if not links.isdisjoint(path.parents())]
         lower = set(below)
-        settled = self._with({path: self._items[path] for path in self._items if path not in lower})
+        rest = {path: self._items[path] for path in self._items if path not in lower}
         moved = []
         for path in sorted(below):
             place = self.resolve(path.parent, final=True)
@@ -170,7 +170,15 @@ class Bundle:
             moved += [
                 Placed(place.child(name), item.entry, origin) for origin in item.origins
             ]
-        return settled.add(moved).settled()
+        # What else is at the new path of an input gives way to that.
+        inputs = [each for each in moved if each.origin.why is Why.INPUT]
+        taken = {each.path: rest.pop(each.path) for each in inputs if each.path in rest}
+        others = [
+            Placed(path, item.entry, origin)
+            for path, item in taken.items()
+            for origin in item.origins
+        ]
+        return self._with(rest).add([*inputs, *others, *moved]).settled()
 
     def resolve(self, path: str, *, final: bool = False) -> BundlePath | None:
         """Resolve a path inside the bundle, as path_resolution(7) describes.
