@@ -29,7 +29,7 @@ from magicpak.plan import (
     Why,
 )
 from magicpak.plan.patterns import InvalidPattern
-from magicpak.stages.compress import CompressionFailed
+from magicpak.stages.compress import CompressionFailed, NothingCompressed
 from magicpak.system.process import TimedOut
 from magicpak.system.tools import ToolNotFound
 from magicpak.trace import (
@@ -55,6 +55,7 @@ EXAMPLES = {
     LookupRefused: ("libx.so", "/bin/app", "/lib/libx.so", "it is damaged"),
     HelperFailed: ("no stdio.h",),
     ChangedDuringRun: ("/etc/app.conf",),
+    NothingCompressed: ("app", ("-o", "x")),
     CompressionFailed: (2, "upx: CantPackException"),
     ScriptFailed: ("app.sh", "its interpreter is not there"),
     PlaceTaken: ("/app", Origin(Why.INPUT, "a/app"), Origin(Why.INPUT, "b/app")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from magicpak.errors import EMPTY
+from magicpak.loader import mend
 from magicpak.plan import Bundle
 from magicpak.stages.run import Run
 
@@ -23,8 +24,8 @@ def exclude(run: Run, bundle: Bundle) -> Bundle:
     for text, matches in zip(run.options.exclude, run.excludes, strict=True):
         matched = [path for path, _ in bundle if matches(path)]
         log.info("exclude %s: %d matches", text, len(matched))
-        inside = any(matches(f"{path}/{ANY}") for path in run.host.unread)
-        if not matched and not inside:
+        later = (*(f"{path}/{ANY}" for path in run.host.unread), mend.CACHE, mend.CONFIGURATION)
+        if not matched and not any(map(matches, later)):
             log.warning("--exclude %s matches nothing", text or EMPTY)
         gone.update(matched)
     kept = bundle.without(gone.__contains__)
