@@ -7,7 +7,7 @@ import functools
 import os
 import re
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -56,6 +56,7 @@ class Access(NamedTuple):
     path: str
     kind: Kind
     absolute: bool = True  # the process named it from the root, not from a directory
+    counts: bool = True  # the process is one of those whose needs are asked for
 
 
 @dataclass(slots=True)
@@ -64,6 +65,7 @@ class _Place:
 
     cwd: str
     root: str | None  # None: in another mount root, whose paths say nothing about the host
+    counts: bool  # what the process touches is asked for
 
 
 @dataclass(slots=True)
@@ -71,6 +73,7 @@ class _Reader:
     """What is known up to a line of the log."""
 
     start: _Place
+    wanted: Callable[[str], bool]  # executing this makes a process count
     births: dict[bytes, deque[bytes]]  # the parents of a process id, first to last
     missing: set[bytes] = field(default_factory=set)  # names, as written, looked for in vain
     found: list[Access] = field(default_factory=list)
@@ -78,6 +81,10 @@ class _Reader:
     pending: dict[bytes, bytes] = field(default_factory=dict)
     undecided: dict[str, int] = field(default_factory=dict)  # index in found, by descriptor path
     caches: dict[bytes, Access] = field(default_factory=dict)  # opened last of all by a process
+    here: _Place = field(init=False)  # of the process whose line is read
+
+    def __post_init__(self) -> None:
+        self.here = self.start
 
     def line(self, line: bytes) -> None:
         """Take in a line, joined with its first half where the call was interrupted."""
@@ -167,12 +174,14 @@ class _Reader:
         """Note an access."""
         if path is not None:
             absolute = (_text(string) or "").startswith("/")
-            self.found.append(Access(path, kind, absolute))
+            self.found.append(Access(path, kind, absolute, self.here.counts))
+            if kind is Kind.RUN and not self.here.counts:
+                self.here.counts = self.wanted(path)
 
     def call(self, pid: bytes, match: re.Match[bytes]) -> None:
         """Take in a successful call."""
         name, fd, string, rest = match["call"], match["fd"], match["path"], match["rest"]
-        place = self.place(pid)
+        place = self.here = self.place(pid)
         if name in _BIRTHS:
             if match["result"] not in self.places:
                 self.inherit(match["result"], pid, rest)
@@ -244,18 +253,24 @@ class _Reader:
             self.found[index] = self.found[index]._replace(kind=kind)
 
 
-def parse(lines: Iterable[bytes], cwd: str) -> tuple[Access, ...]:
+def parse(
+    lines: Iterable[bytes], cwd: str, wanted: Callable[[str], bool] | None = None
+) -> tuple[Access, ...]:
     """Read a log of ``strace -f -y [-xx] -o FILE PROGRAM`` into its successful calls, in order.
 
     The lines, without their ends, are gone through twice. ``cwd`` is where PROGRAM was started, for
     logs of versions before 5.18 that do not write it. Lines that are no system calls (signals, ends
     of processes, what PROGRAM printed) are skipped.
+
+    With ``wanted``, those processes alone count that have executed a path of which it is true, and
+    those that they have started since; PROGRAM does not.
     """
     births: dict[bytes, deque[bytes]] = defaultdict(deque)
     for line in lines:
         if born := syntax.BORN.match(line):
             births[born[2]].append(born[1])
-    reader = _Reader(_Place(cwd, "/"), births)
+    start = _Place(cwd, "/", counts=wanted is None)
+    reader = _Reader(start, wanted or (lambda _: True), births)
     for line in lines:
         reader.line(line)
     return (*reader.found, *reader.caches.values())

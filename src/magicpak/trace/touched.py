@@ -156,6 +156,8 @@ def _needed(accesses: Iterable[Access]) -> set[str]:
     """Return the paths to consider."""
     paths: set[str] = set()
     for access in accesses:
+        if not access.counts:
+            continue
         if access.kind in (Kind.WRITTEN, Kind.MADE, Kind.APPENDED) and access.absolute:
             paths.add(os.path.dirname(access.path))
         if access.kind in (Kind.RUN, Kind.STARTED):
