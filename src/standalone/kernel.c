@@ -3,9 +3,11 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static PyObject *
@@ -84,12 +86,28 @@ kernel_openat2 (PyObject *module, PyObject *args)
   return PyLong_FromLong (fd);
 }
 
+static PyObject *
+kernel_birth (PyObject *module, PyObject *args)
+{
+  const char *path;
+  struct statx status;
+  (void) module;
+  if (!PyArg_ParseTuple (args, "y", &path))
+    return NULL;
+  if (statx (AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BTIME, &status) < 0)
+    return result (-1, "statx");
+  if (!(status.stx_mask & STATX_BTIME))
+    Py_RETURN_NONE;
+  return PyLong_FromLongLong (status.stx_btime.tv_sec * 1000000000LL + status.stx_btime.tv_nsec);
+}
+
 static PyMethodDef methods[] = {
   { "prctl", kernel_prctl, METH_VARARGS, NULL },
   { "unshare", kernel_unshare, METH_VARARGS, NULL },
   { "mount", kernel_mount, METH_VARARGS, NULL },
   { "umount2", kernel_umount2, METH_VARARGS, NULL },
   { "openat2", kernel_openat2, METH_VARARGS, NULL },
+  { "birth", kernel_birth, METH_VARARGS, NULL },
   { NULL, NULL, 0, NULL }
 };
 

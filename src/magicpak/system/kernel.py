@@ -6,6 +6,7 @@ The single file has them in a C module; elsewhere, ctypes makes them.
 from __future__ import annotations
 
 import os
+import struct
 from typing import Any, NoReturn
 
 CLONE_NEWNS = 0x20000
@@ -17,6 +18,8 @@ MNT_DETACH = 2
 SYS_openat2 = 437
 """The same on every architecture (syscalls(2))."""
 RESOLVE_NO_MAGICLINKS, RESOLVE_IN_ROOT = 2, 16
+AT_FDCWD, AT_SYMLINK_NOFOLLOW = -100, 0x100
+STATX_BTIME = 0x800
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
@@ -70,6 +73,14 @@ class _ByCtypes:
             self._fail("openat2")
         return int(fd)
 
+    def birth(self, path: bytes) -> int | None:
+        """Call statx(2) for the time of birth, in nanoseconds; None where there is none."""
+        buffer = self._ctypes.create_string_buffer(256)  # struct statx
+        if self._libc.statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BTIME, buffer) < 0:
+            self._fail("statx")
+        mask, seconds, nanoseconds = struct.unpack_from("=I76xqI", buffer)
+        return seconds * 10**9 + nanoseconds if mask & STATX_BTIME else None
+
     def _fail(self, call: str) -> NoReturn:
         number = self._ctypes.get_errno()
         raise OSError(number, os.strerror(number), call)
@@ -112,3 +123,12 @@ def openat2(directory: int, path: str, flags: int) -> int:
     """Open a path with an open directory as the root, and return the descriptor (openat2(2))."""
     resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
     return int(_calls.openat2(directory, os.fsencode(path), flags, resolve))
+
+
+def birth(path: str) -> int | None:
+    """Return when a file or a link was made, in ns since the epoch; None where nothing tells."""
+    try:
+        born = _calls.birth(os.fsencode(path))
+    except (OSError, AttributeError):  # a libc or a kernel without statx(2)
+        return None
+    return None if born is None else int(born)
