@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from magicpak.plan import (
     BundlePath,
+    File,
+    Meta,
     Origin,
     Why,
 )
@@ -54,3 +56,10 @@ def test_a_link_leads_from_where_it_lies() -> None:
 def test_an_origin_reads_as_a_reason() -> None:
     assert str(Origin(Why.NEEDED, "/bin/app")) == "needed by /bin/app"
     assert str(Origin(Why.MKDIR)) == "made by --mkdir"
+
+
+def test_files_whose_content_stands_for_another_are_stored_apart() -> None:
+    one, other = (File(f"/{name}", (1, name), 0, Meta(0o600, name)) for name in (1, 2))
+    emptied = [file._replace(content=b"") for file in (one, other)]
+    assert emptied[0].stored != emptied[1].stored
+    assert emptied[0].stored == emptied[0]._replace(source="/link").stored

@@ -102,7 +102,7 @@ class File(NamedTuple):
         """A key that two paths share if they have the same file, which is stored once."""
         if self.packed is None and self.content is None:
             return self.identity, self.patch
-        return self.packed or self.content
+        return self.packed or (self.identity, self.content)
 
 
 class Link(NamedTuple):
