@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from magicpak.trace import Touched
+from magicpak.trace import Touched, What
 
 PYTHON = "/usr/bin/python3"
 needs_strace = pytest.mark.needs("strace")
@@ -36,7 +36,12 @@ HEAD = """
 
 def files(touched: tuple[Touched, ...]) -> set[str]:
     """Return the paths of the files and links."""
-    return {one.path for one in touched if not one.directory}
+    return {one.path for one in touched if one.bundled and not one.directory}
+
+
+def left_out(touched: tuple[Touched, ...]) -> dict[str, str]:
+    """Return the paths of what a run used and is left out all the same, with the reasons."""
+    return {one.path: one.note for one in touched if one.what is What.NOTHING}
 
 
 def directories(touched: tuple[Touched, ...]) -> set[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from magicpak.trace.strace_log import Kind, parse
+from magicpak.trace.calls import Kind
+from magicpak.trace.strace_log import parse
 from magicpak.trace.touched import sift
 
 
@@ -93,4 +94,4 @@ def test_what_a_tool_made_is_made_by_the_run_also_for_a_program_that_uses_it() -
 2 open("/etc/group", O_RDONLY) = 3
 """
     accesses = parse(log.encode().split(b"\n"), "/w", {"/app"}.__contains__)
-    assert [one.path for one in sift(accesses)] == ["/etc/group"]
+    assert [one.path for one in sift(accesses) if one.bundled] == ["/etc/group"]

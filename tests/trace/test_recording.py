@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from magicpak import trace
 from magicpak.errors import MagicpakError
 from magicpak.system.tools import ToolNotFound
-from magicpak.trace import Touched
+from magicpak.trace import Touched, What
 from support.traces import Touch, files, needs_strace
 
 ReadLog = Callable[[bytes], tuple[Touched, ...]]
@@ -88,7 +88,7 @@ def test_a_log_that_cannot_be_read_is_named(path: str) -> None:
 
 def test_a_log_with_the_line_ends_of_another_system_is_read(read_log: ReadLog) -> None:
     log = b'1 execve("/app", [], 0x0) = 0\r\n1 open("/etc/passwd", O_RDONLY) = 3\r\n'
-    assert read_log(log) == (Touched("/etc/passwd", False),)
+    assert read_log(log) == (Touched("/etc/passwd", What.FILE),)
 
 
 def test_a_log_of_a_thread_that_touched_nothing_is_read(read_log: ReadLog) -> None:

@@ -66,6 +66,11 @@ def include(pattern: str) -> Include:
     return Include(pattern, pattern.startswith("/"), components, pattern.endswith("/"))
 
 
+def escape(path: str) -> str:
+    """Write a path as the pattern, of either kind, that matches it alone."""
+    return re.sub(r"[*?[]", r"[\g<0>]", path)
+
+
 def exclude(pattern: str) -> Matcher:
     """Read an exclude pattern: it must match a whole path, and ``*`` matches ``/`` too.
 

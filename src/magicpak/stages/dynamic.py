@@ -6,11 +6,14 @@ import itertools
 import logging
 import os
 import shlex
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from typing import TYPE_CHECKING
 
 from magicpak.host import Host
-from magicpak.plan import Bundle, Origin, Placed, Why
+from magicpak.plan import Bundle, File, Origin, Placed, Why, patterns
+from magicpak.plan.patterns import Matcher
+from magicpak.stages import include
 from magicpak.stages.libraries import with_libraries
 from magicpak.stages.run import Run
 
@@ -19,45 +22,98 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+NAMED = 20
+"""How many paths a warning names."""
+
 
 def analyse(run: Run, bundle: Bundle) -> Bundle:
-    """Add the files that traced runs use. Raises what ``trace`` raises, and IoError."""
-    options = run.options
-    if not (options.dynamic or options.dynamic_log):
+    """Add what traced runs touched. Raises what ``trace`` raises, and IoError."""
+    if not (run.options.dynamic or run.options.dynamic_log):
         return bundle
-    from magicpak import trace  # noqa: PLC0415  imported only where it is used
-
-    for path in options.dynamic_log:
-        log.info("read the trace %s", path)
-        bundle = _add(run, trace.read_log(path, os.getcwd()), path, bundle)
-    if options.dynamic_log:
-        return bundle
-    for each, arguments in itertools.product(run.inputs, options.runs()):
-        log.info("run %s under strace", shlex.join((each.path, *arguments)))
-        touched = trace.run(
-            each.path,
-            arguments,
-            scratch=run.scratch,
-            stdin=os.fsencode(options.dynamic_stdin or ""),
-            strace=options.strace,
-            allow_failure=options.dynamic_allow_failure,
-            timeout=options.dynamic_timeout,
-            command=options.dynamic_command,
-            wait_for=options.dynamic_wait_for,
-        )
-        bundle = _add(run, touched, each.path, bundle)
+    included = include.matched(run)
+    left_out: set[str] = set()
+    notes: defaultdict[tuple[bool, str], set[str]] = defaultdict(set)
+    for by, touched in _runs(run):
+        # What one run made is there for the next one.
+        every = [one for one in touched if not _below(left_out, one.path, run.host)]
+        for one in every:
+            if not one.bundled:
+                left_out.update((one.path, run.host.real(one.path)))
+            if one.note and not included(one.path):
+                notes[one.bundled, one.note].add(one.path)
+        placed = [found for one in every for found in _entries(run.host, one, by, included)]
+        bundle = with_libraries(run, placed, bundle)
+    _warn(notes)
     return bundle
 
 
-def _add(run: Run, touched: Iterable[trace.Touched], by: str, bundle: Bundle) -> Bundle:
-    placed = [found for each in touched for found in _entries(run.host, each, by)]
-    return with_libraries(run, placed, bundle)
+def _runs(run: Run) -> Iterator[tuple[str, Iterable[trace.Touched]]]:
+    """Make the traced runs, or read them; give the name of each and what it touched."""
+    from magicpak import trace  # noqa: PLC0415  only a run that traces pays for its import
+
+    options = run.options
+    for path in options.dynamic_log:
+        log.info("read the trace %s", path)
+        yield path, trace.read_log(path, os.getcwd())
+    if options.dynamic_log:
+        return
+    for each, arguments in itertools.product(run.inputs, options.runs()):
+        log.info("run %s under strace", shlex.join((each.path, *arguments)))
+        yield (
+            each.path,
+            trace.run(
+                each.path,
+                arguments,
+                scratch=run.scratch,
+                stdin=os.fsencode(options.dynamic_stdin or ""),
+                strace=options.strace,
+                allow_failure=options.dynamic_allow_failure,
+                timeout=options.dynamic_timeout,
+                command=options.dynamic_command,
+                wait_for=options.dynamic_wait_for,
+            ),
+        )
 
 
-def _entries(host: Host, touched: trace.Touched, by: str) -> Iterator[Placed]:
+def _below(left_out: Set[str], path: str, host: Host) -> bool:
+    """Tell whether a path, or a directory above it, was left out."""
+    if not left_out:
+        return False
+    names = (path, host.real(path))
+    return any(
+        above in left_out
+        for name in names
+        for above in itertools.accumulate(name.split("/"), "{}/{}".format)
+    )
+
+
+def _entries(
+    host: Host, touched: trace.Touched, by: str, included: Matcher
+) -> Iterator[Placed]:
     origin = Origin(Why.EXECUTED if touched.executed else Why.TRACED, by)
+    if not touched.bundled or host.status(touched.path) is None:
+        return
     place = host.place(touched.path)
     if touched.directory:
         yield Placed(place, host.directory(place), origin)
-    elif host.status(touched.path) is not None:
-        yield from host.entries(touched.path, place, origin)
+        return
+    for placed in host.entries(touched.path, place, origin):
+        entry = placed.entry
+        if touched.empty and isinstance(entry, File) and not included(touched.path):
+            entry = entry._replace(size=0, content=b"")
+        yield placed._replace(entry=entry)
+        if touched.link:
+            return
+
+
+def _warn(notes: Mapping[tuple[bool, str], Collection[str]]) -> None:
+    """Warn of files that were left out, or are not as they were, with the option that helps."""
+    for (bundled, note), paths in sorted(notes.items()):
+        option = "--exclude" if bundled else "--include"
+        named = [f"{option} {shlex.quote(patterns.escape(path))}" for path in sorted(paths)]
+        listed = " ".join(named[:NAMED])
+        more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+        if bundled:
+            log.warning("bundled as they are now: files that %s: %s%s", note, listed, more)
+        else:
+            log.warning("left out: files that %s; to bundle them: %s%s", note, listed, more)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import logging
 
 from magicpak.errors import EMPTY
 from magicpak.host import globbing
 from magicpak.plan import Bundle, Origin, Why
+from magicpak.plan.patterns import Matcher
 from magicpak.stages.libraries import with_libraries
 from magicpak.stages.run import Run
 
@@ -28,3 +31,23 @@ def include(run: Run, bundle: Bundle) -> Bundle:
         ]
         bundle = with_libraries(run, placed, bundle)
     return bundle
+
+
+def matched(run: Run) -> Matcher:
+    """Return what tells of a path of this machine whether a pattern brings it.
+
+    A pattern that brings a part of a directory brings the directory.
+    """
+
+    @functools.cache
+    def brought() -> frozenset[str]:
+        paths = (path for pattern in run.includes for path in globbing.matches(run.host, pattern))
+        return frozenset(map(run.host.real, paths))
+
+    def included(path: str) -> bool:
+        real = run.host.real(path)
+        ways = itertools.accumulate(real.split("/"), "{}/{}".format)
+        above = any((way or "/") in brought() for way in ways)
+        return above or any(each.startswith(f"{real}/") for each in brought())
+
+    return included

@@ -10,7 +10,7 @@ from magicpak.trace.errors import (
     TraceRefused,
 )
 from magicpak.trace.recording import read_log, run
-from magicpak.trace.touched import Touched
+from magicpak.trace.touched import Touched, What
 
 __all__ = [
     "CommandFailed",
@@ -21,6 +21,7 @@ __all__ = [
     "NotStarted",
     "Touched",
     "TraceRefused",
+    "What",
     "read_log",
     "run",
 ]

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from magicpak.system import process
+from magicpak.trace.calls import SYSCALLS
 from magicpak.trace.endpoint import Endpoint
 from magicpak.trace.errors import (
     CommandFailed,
@@ -21,7 +22,6 @@ from magicpak.trace.errors import (
     TraceRefused,
     end_of,
 )
-from magicpak.trace.strace_log import SYSCALLS
 
 log = logging.getLogger(__name__)
 

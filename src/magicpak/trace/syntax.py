@@ -15,12 +15,14 @@ _PID = rb"(?:(?:\[pid +)?(\d+)(?:<[^<>]*>)?\]? +)?" + _TIME  # strace -f, -Y
 A_LOG = re.compile(rb"\) += (?:-?\d|\?)|\+\+\+ (?:exited|killed)")
 LINE = re.compile(
     _PID + rb"(?P<call>[a-z]\w*)\((?P<fd>" + _FD + rb")?(?:, )?(?P<path>" + _STRING + rb")?"
-    rb"(?P<rest>.*)\) += (?P<result>\d+)(?P<real><[^<>]*(?:<[^<>]*>)?>)?(?:\(deleted\))?"
-    rb"(?: => .*| \([^()\"]*\))?(?: <[\d.]+>)?"
+    rb"(?P<rest>.*)\) += (?:-1 (?P<error>E\w+)|(?P<result>\d+)"
+    rb"(?P<real><[^<>]*(?:<[^<>]*>)?>)?(?:\(deleted\))?)"
+    rb"(?: => .*| \([^()\"]*\))*(?: <[\d.]+>)?"
 )
 BEGUN = re.compile(
     _PID + rb"(?:[a-z]\w*\((?:" + _FD + rb")?(?:, )?(?P<path>" + _STRING + rb")|\+\+\+ )"
 )
+BOUND = re.compile(rb"\bsun_path=(" + _STRING + rb")")
 SECOND = re.compile(rb", (?:(" + _FD + rb"), )?(" + _STRING + rb")")
 RESUMED = re.compile(_PID + rb"<\.\.\. (\w+) resumed>(.*)")
 UNFINISHED = re.compile(_PID + rb"(.*?) ?<(?:unfinished|pid changed to (\d+)) \.\.\.>")
@@ -29,8 +31,6 @@ BORN = re.compile(
     rb"(?:\[pid +)?(\d+)(?:<[^<>]*>)?\]? +" + _TIME + rb"(?:<\.\.\. )?(?:clone3?|v?fork)\b"
     rb".*\) += (\d+)(?:<[^<>]*>)?(?: <[\d.]+>)?$"
 )
-FAILED = re.compile(rb"\) += -1 (E\w+) \([^()\"]*\)$")
-QUOTED = re.compile(_STRING)
 _ANNOTATION = re.compile(rb"<([^<>]*)")
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|([0-7]{1,3})|(.))", re.S)
 _NAMED = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"v": b"\v", b"f": b"\f", b"a": b"\a", b"b": b"\b"}

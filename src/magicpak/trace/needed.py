@@ -1,0 +1,55 @@
+"""Which paths a run has shown to be needed, by the calls that named them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+
+from magicpak.trace.calls import Kind
+from magicpak.trace.strace_log import Access
+
+_PYC = re.compile(r"(.*/)__pycache__/([^/.]+)\.[^/]+\.pyc", re.S)
+_SCRIPT = re.compile(rb"#![ \t]*(/[^ \t\n]+)")
+_SCRIPTS = 5  # how many scripts may be one another's interpreter, execve(2)
+_NO_NEED = frozenset((Kind.STARTED, Kind.ABSENT, Kind.DENIED, Kind.REMOVED))
+
+
+def needed(accesses: Iterable[Access]) -> dict[str, bool]:
+    """Return the paths that count; False where the run may have learned of no file there."""
+    paths: dict[str, bool] = {}
+    for path, kind, counts in accesses:
+        if not counts:
+            continue
+        if kind in (Kind.RUN, Kind.STARTED):
+            paths.update(dict.fromkeys(_interpreters(path), True))
+        if kind is Kind.DENIED:
+            paths.setdefault(path, False)
+        elif kind not in _NO_NEED:
+            paths[path] = True
+        if path.endswith(".pyc") and (source := _PYC.fullmatch(path)):
+            paths[f"{source[1]}{source[2]}.py"] = True
+    return paths
+
+
+def executed(accesses: Iterable[Access]) -> Iterator[str]:
+    """Name the programs that ran, and those that ran scripts, but not the traced program."""
+    for path, kind, counts in accesses:
+        if counts and kind in (Kind.RUN, Kind.STARTED):
+            yield from _interpreters(path)
+        if counts and kind is Kind.RUN:
+            yield path
+
+
+def _interpreters(path: str) -> Iterator[str]:
+    """Return what the kernel opens to run a script, which strace cannot see: execve(2)."""
+    for _ in range(_SCRIPTS):
+        try:
+            with open(path, "rb") as file:
+                script = _SCRIPT.match(file.read(256))
+        except OSError:
+            return
+        if script is None:
+            return
+        path = os.fsdecode(script[1])
+        yield path
