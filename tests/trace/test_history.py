@@ -206,7 +206,7 @@ def test_a_link_that_the_run_makes_hides_nothing_of_what_it_leads_to(
 
 
 def history(started: int, mountinfo: str, *accesses: tuple[Path, Kind]) -> History:
-    mounts = Mounts([mountinfo])
+    mounts = Mounts([mountinfo], "/", contained=True)
     return History([Access(str(p), kind) for p, kind in accesses], Files(), mounts, started)
 
 

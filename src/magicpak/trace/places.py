@@ -6,6 +6,7 @@ import re
 
 _KERNEL = ("/proc", "/sys", "/dev")
 _RUN = ("/run/", "/var/run/")
+_SCRATCH = ("/tmp", "/var/tmp")  # noqa: S108
 
 _OF_THE_MACHINE = frozenset(
     (
@@ -38,3 +39,8 @@ def of_run(path: str) -> bool:
     The directories in it are a need of programs; the files tell of processes of this machine.
     """
     return path.startswith(_RUN)
+
+
+def loose(path: str) -> bool:
+    """Tell whether a file lies directly in a temporary directory: input or output of a run."""
+    return path.rpartition("/")[0] in _SCRATCH

@@ -20,6 +20,8 @@ CHANGED = "were written to during the traced run"
 EMPTIED = "were emptied by the traced run"
 REPLACED = "were replaced by the traced run, which had no use of what was there before"
 UNSURE = "may have been made by the traced run, which cannot be told"
+LOOSE = "lie loose in a temporary directory, as input and output of a run do"
+MOUNTED = "lie on mounts, which are no part of this file system"
 
 
 class What(enum.Enum):
@@ -70,8 +72,8 @@ def sift(accesses: Iterable[Access], started: int | None = None) -> tuple[Touche
     ``started`` is when the run started, in nanoseconds of the clock of files.
     """
     accesses = tuple(accesses)
-    files = Files()
-    sieve = _Sieve(files, History(accesses, files, Mounts.of_this_process(), started))
+    files, mounts = Files(), Mounts.of_this_process()
+    sieve = _Sieve(files, mounts, History(accesses, files, mounts, started))
     found: dict[str, Touched] = {}
     ways: dict[str, Touched] = {}
     for path, proven in needed(accesses).items():
@@ -92,6 +94,7 @@ class _Sieve(NamedTuple):
     """Decides about single paths."""
 
     files: Files
+    mounts: Mounts
     history: History
 
     def decide(self, path: str, proven: bool = True) -> Iterator[Touched]:
@@ -110,7 +113,7 @@ class _Sieve(NamedTuple):
             yield from self._directory(path, real, is_link)
         elif os.path.isfile(real):
             if proven:
-                yield self._file(path, real)
+                yield self._file(path, {path, key, real}, real)
         elif is_link and not os.path.lexists(real):
             yield Touched(path, What.LINK)
 
@@ -123,10 +126,17 @@ class _Sieve(NamedTuple):
     def _is_left(self, real: str) -> bool:
         """Tell whether what a link leads to is the runtime's matter, or the run's."""
         file_of_run = places.of_run(real) and not os.path.isdir(real)
-        return places.of_the_machine(real) or self.history.made(real) or file_of_run
+        return (
+            places.of_the_machine(real)
+            or self.history.made(real)
+            or (file_of_run and secrets.by_name(real) is None)
+        )
 
     def _directory(self, path: str, real: str, is_link: bool) -> Iterator[Touched]:
-        if is_link and not places.OF_THE_SYSTEM.fullmatch(path):
+        kind = secrets.by_name(real)
+        if kind is not None:
+            yield Touched(path, What.NOTHING, f"hold {kind}")
+        elif is_link and not places.OF_THE_SYSTEM.fullmatch(path):
             yield Touched(path, What.LINK)
             yield Touched(real, What.DIRECTORY)
         else:
@@ -135,9 +145,9 @@ class _Sieve(NamedTuple):
             if is_link:
                 yield Touched(real, What.DIRECTORY)
 
-    def _file(self, path: str, real: str) -> Touched:
+    def _file(self, path: str, names: set[str], real: str) -> Touched:
         """Decide about a regular file, or a link to one."""
-        if note := self._held_back(real):
+        if note := self._held_back(names, real):
             return Touched(path, What.NOTHING, note)
         past = self.history.of(real)
         if past is not None and past.put and not past.used:
@@ -148,10 +158,17 @@ class _Sieve(NamedTuple):
             return Touched(path, What.EMPTY, EMPTIED)
         return Touched(path, What.FILE, CHANGED if self.history.changed(real) else "")
 
-    def _held_back(self, real: str) -> str | None:
+    def _held_back(self, names: set[str], real: str) -> str | None:
         """Return why a file that was used should not be in an image, if so."""
-        if kind := secrets.by_name(real) or secrets.by_content(real):
+        kinds = (secrets.by_name(name) for name in sorted(names))
+        if kind := next(filter(None, kinds), None):
             return f"hold {kind}"
+        if not self.mounts.keeps(real):
+            return MOUNTED
+        if kind := secrets.by_content(real):
+            return f"hold {kind}"
+        if any(map(places.loose, names)) and not os.access(real, os.X_OK):
+            return LOOSE
         return UNSURE if self.history.was_there(real) is None else None
 
     def ways(self, path: str) -> Iterator[Touched]:
