@@ -9,6 +9,7 @@ from magicpak.errors import MagicpakError
 from magicpak.options import Options
 from magicpak.plan import Bundle
 from magicpak.stages import (
+    accounts,
     attributes,
     compress,
     dynamic,
@@ -36,6 +37,7 @@ STAGES = (
     compress.compress,
     mkdir.make,
     include.include,
+    accounts.sift,
     layout.settle,
     exclude.exclude,
     replay.mend,
