@@ -128,6 +128,28 @@ class TestWithAnEngine:
         sizes(image, base, base)  # it is in there already
         assert engine.size(image) < engine.size(base) / 5
 
+    def test_a_traced_run_tells_a_file_of_a_lower_layer_from_one_that_it_makes(
+        self, engine: Engine, single: str, tmp_path: Path
+    ) -> None:
+        """Overlayfs makes a file anew, with new times, when one of an earlier RUN is written to."""
+        assert single
+        base = engine.base("bookworm")
+        tools = "magicpak/debian:bookworm"
+        engine.build(ROOT, tools, "--build-arg", f"BASE_IMAGE={base}")
+        (tmp_path / "log.pl").write_text("for (@ARGV) { open F, '>>', $_ or die; print F 'x' }")
+        (tmp_path / "Dockerfile").write_text(
+            f"FROM {tools}\n"
+            "COPY log.pl /app/log.pl\n"
+            "RUN mkdir /log /new && touch /log/old && chown 1000 /log/old\n"
+            "RUN magicpak /usr/bin/perl /bundle --dynamic \\\n"
+            "      --dynamic-run '/app/log.pl /log/old' --dynamic-run '/app/log.pl /new/log'\n"
+            "RUN test -s /log/old && test -s /new/log\n"
+            "RUN cd /bundle && test ! -s log/old && test $(stat -c %u log/old) = 1000 && \\\n"
+            "    test -d new && test ! -e new/log\n"
+        )
+        printed = engine.build(tmp_path, "magicpak-test/layers")
+        assert "warning" not in printed
+
     def test_clang_format(self, engine: Engine, single: str, sizes: Add) -> None:
         image = example("clang-format", engine, single, sizes)
         run = engine.run(image, stdin="int  f( int*x ){return *x ;}")
