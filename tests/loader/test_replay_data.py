@@ -42,6 +42,7 @@ def test_programs_of_other_platforms_are_data(tmp_path: Path, out: Path) -> None
     assert f"(first: {tmp_path}/app/prebuilds/arm/tool: /lib/ld-none.so.3: " in warning
     for tool in (tmp_path / "app").rglob("*"):
         assert (out / str(tool).lstrip("/")).exists()
+    assert not (out / "etc").exists()
     assert start(out, "/bin/true").returncode == 0
 
 

@@ -33,6 +33,12 @@ class Lost(NamedTuple):
         """The name for messages."""
         return f"version {self.version} of {self.name}" if self.version else self.name
 
+    @property
+    def was_found(self) -> bool:
+        """Whether the loader found it on the host."""
+        closure = self.root.closure
+        return any(lib.name == self.name for lib in (*closure.libraries, *closure.baseline))
+
 
 def losses(
     bundle: Bundle, located: Iterable[tuple[BundlePath, Root]], host: Host

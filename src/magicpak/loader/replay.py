@@ -46,7 +46,7 @@ def replay(
             mended = mend.put(bundle, [each for each in files if not excluded(each.path)])
         lost, refused = losses(mended, located, host)
         missed = (*lost, *losses_without_proc(mended, located, host))
-        new = {loss.name for loss in missed} - wanted
+        new = {loss.name for loss in missed if loss.was_found} - wanted
         # The replay does not see what a lost library needs until it finds the library: look ahead.
         ahead = new and new | {name for root in resolved for name in _far(root)}
         made = list(links.by_path(mended, ((loss.name, loss.root) for loss in lost), host))
