@@ -11,10 +11,13 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import IO, Any, NamedTuple, Protocol, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from magicpak.errors import MagicpakError
 from magicpak.system import signals
+
+if TYPE_CHECKING:
+    from magicpak.system.user import User
 
 log = logging.getLogger(__name__)
 
@@ -145,9 +148,9 @@ class Running:
             threading.Thread(target=_feed, args=(child.stdin, stdin), daemon=True),
             threading.Thread(target=_drain, args=(child.stdout, self._ends[0]), daemon=True),
             threading.Thread(target=_drain, args=(child.stderr, self._ends[1]), daemon=True),
+            # Popen.wait with a timeout sleeps up to 50 ms too long.
+            threading.Thread(target=self._await, daemon=True),
         )
-        # Popen.wait with a timeout sleeps up to 50 ms too long.
-        threading.Thread(target=self._await, daemon=True).start()
         for thread in self._threads:
             thread.start()
 
@@ -172,17 +175,22 @@ def running(
     argv: Sequence[str],
     *,
     stdin: bytes = b"",
-    env: Mapping[str, str] | None = None,
-    cwd: str | None = None,
+    user: User | None = None,
+    inherited: Sequence[int] = (),
+    preexec: Callable[[], None] | None = None,
 ) -> Iterator[Running]:
     """Run a program during the ``with`` block, and kill its session at the end.
 
-    Raises OSError if the program cannot be started.
+    It runs as ``user``, with that one's HOME, and inherits those descriptors. ``preexec`` is called
+    in the new process before the program starts. Raises OSError if the program cannot be started,
+    UserRefused if not as this user.
     """
     child = None
+    settings = {"env": None} if user is None else user.popen_settings()
+    settings |= {"pass_fds": inherited, "preexec_fn": preexec and _as_new(preexec)}
     try:
-        with signals.held():
-            child = _start(argv, env, cwd=cwd, bufsize=0)
+        with signals.held(), _blamed_on(user):
+            child = _start(argv, bufsize=0, **settings)
         yield Running(child, stdin)
     finally:
         if child is not None:
@@ -190,6 +198,20 @@ def running(
             with signals.held():
                 kill_session(child.pid)
                 child.wait()
+
+
+@contextlib.contextmanager
+def _blamed_on(user: User | None) -> Iterator[None]:
+    """Raise UserRefused where a program cannot be started as a user."""
+    try:
+        yield
+    except OSError as e:
+        # What cannot be executed is named.
+        if user is None or e.filename is not None:
+            raise
+        from magicpak.system.user import UserRefused  # noqa: PLC0415  a plain run needs none
+
+        raise UserRefused(user.name, e.strerror or str(e)) from e
 
 
 class Conversation:
