@@ -71,6 +71,7 @@ def test_a_log_made_elsewhere_gives_the_same_files(
 
 def test_the_host_has_the_last_word_about_a_log(read_log: ReadLog) -> None:
     log = b'1 execve("/app", [], 0x0) = 0\n1 open("/nowhere/x", O_RDONLY) = 3</nowhere/x>\n'
+    log += b"1 +++ exited with 0 +++\n"
     assert read_log(log) == ()
 
 
@@ -88,6 +89,7 @@ def test_a_log_that_cannot_be_read_is_named(path: str) -> None:
 
 def test_a_log_with_the_line_ends_of_another_system_is_read(read_log: ReadLog) -> None:
     log = b'1 execve("/app", [], 0x0) = 0\r\n1 open("/etc/passwd", O_RDONLY) = 3\r\n'
+    log += b"1 +++ exited with 0 +++\r\n"
     assert read_log(log) == (Touched("/etc/passwd", What.FILE),)
 
 

@@ -3,18 +3,22 @@
 from magicpak.trace.errors import (
     CommandFailed,
     DynamicFailed,
+    LogCut,
+    LogNotWritten,
     MalformedEndpoint,
     NoAnswer,
     NotALog,
     NotStarted,
     TraceRefused,
 )
-from magicpak.trace.recording import read_log, run
+from magicpak.trace.recording import read_log, run, run_script
 from magicpak.trace.touched import Touched, What
 
 __all__ = [
     "CommandFailed",
     "DynamicFailed",
+    "LogCut",
+    "LogNotWritten",
     "MalformedEndpoint",
     "NoAnswer",
     "NotALog",
@@ -24,4 +28,5 @@ __all__ = [
     "What",
     "read_log",
     "run",
+    "run_script",
 ]

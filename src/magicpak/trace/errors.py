@@ -58,6 +58,30 @@ class TraceRefused(MagicpakError):
         )
 
 
+class LogNotWritten(MagicpakError):
+    """strace did not write down all that it saw."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"Dynamic analysis failed: the log of strace is cut: {printable(self.reason)}; "
+            "it lies in TMPDIR, or /tmp, where it needs room"
+        )
+
+
+class LogCut(MagicpakError):
+    """A file given as a log does not end as strace ends one."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return (
+            f"Dynamic analysis failed: {printable(self.path)} is cut: its last line is not the end "
+            "of a process; record to the end by 'strace -f -y -xx -o FILE PROGRAM'"
+        )
+
+
 class NotALog(MagicpakError):
     """A file given as a log has no line that strace writes."""
 
@@ -78,7 +102,8 @@ class CommandFailed(MagicpakError):
     stderr: bytes
 
     def __str__(self) -> str:
-        how = "did not end in time" if self.status is None else describe(self.status)
+        late = "did not end in time, by --dynamic-timeout"
+        how = late if self.status is None else describe(self.status)
         return (
             f"Dynamic analysis command failed: '{printable(self.command)}': {how}"
             f"{_printed(self.stderr)}"

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from magicpak.errors import IoError
 from magicpak.system import tools
-from magicpak.trace.errors import NotALog
+from magicpak.system.user import User
+from magicpak.trace import log_file
+from magicpak.trace.errors import LogCut, NotALog
 from magicpak.trace.session import record
-from magicpak.trace.strace_log import parse
+from magicpak.trace.strace_log import Kind, parse
 from magicpak.trace.syntax import A_LOG
 from magicpak.trace.touched import Touched, sift
+
+log = logging.getLogger(__name__)
+
+SHELL = "/bin/sh"
 
 
 def run(
@@ -27,33 +34,92 @@ def run(
     timeout: float | None = None,
     command: str | None = None,
     wait_for: str | None = None,
+    user: User | None = None,
 ) -> tuple[Touched, ...]:
     """Run a program and return what it and its children touched, sorted; not the program itself.
 
     ``scratch`` is a private directory, for the log. The run ends with the program, or after
     ``timeout`` seconds, or with the ``command`` (for sh -c) that runs beside it as soon as
-    ``wait_for`` answers (within 30 s): ended so, by SIGTERM and after 5 s SIGKILL, it counts as
-    success. Children that outlive a program get 2 s; with a ``timeout`` or a ``command`` they are
-    the server, and the run goes on. ``wait_for`` alone ends the run at the first answer.
+    ``wait_for`` answers (within ``timeout``, or 30 s): ended so, by SIGTERM and after 5 s SIGKILL,
+    it counts as success. Children that outlive a program get 2 s; with a ``timeout`` or a
+    ``command`` they are the server, and the run goes on. ``wait_for`` alone ends the run at the
+    first answer. The program and the command run as ``user``.
 
-    Raises DynamicFailed, NotStarted, TraceRefused, CommandFailed, NoAnswer, MalformedEndpoint;
-    ToolNotFound.
+    Raises DynamicFailed, NotStarted, TraceRefused, CommandFailed, NoAnswer, MalformedEndpoint,
+    LogNotWritten; ToolNotFound, UserRefused.
     """
     tracer = tools.find(strace, "strace", "--strace")
     # A bare name is a file here, as for every INPUT; strace would look it up on PATH.
     program = executable if "/" in executable else f"./{executable}"
-    log_file, started = _new_log(scratch)
+    path, started = _new_log(scratch)
     record(
         tracer,
         [program, *arguments],
-        log_file=log_file,
+        name=executable,
+        path=path,
         stdin=stdin,
         allow_failure=allow_failure,
         timeout=timeout,
         command=command,
         wait_for=wait_for,
+        script=False,
+        user=user,
     )
-    return sift(parse(_Lines(log_file), os.getcwd()), started)
+    with log_file.opened(path) as lines:
+        return sift(parse(lines, os.getcwd()), started)
+
+
+def run_script(
+    command: str,
+    programs: Mapping[str, Iterable[str]],
+    *,
+    scratch: str,
+    strace: str = "strace",
+    allow_failure: bool = False,
+    timeout: float | None = None,
+    user: User | None = None,
+) -> tuple[Touched, ...]:
+    """Run a shell command that starts programs, and return what these touched, sorted.
+
+    ``programs`` are the files that count when they are executed, by the name that the user knows:
+    what they touch, and what they start touches. The shell and its other tools do not count, but
+    what these make is made by the run. The run ends as that of a program with children.
+
+    Raises DynamicFailed, NotStarted, TraceRefused, LogNotWritten; ToolNotFound, UserRefused.
+    """
+    tracer = tools.find(strace, "strace", "--strace")
+    path, started = _new_log(scratch)
+    record(
+        tracer,
+        [SHELL, "-c", command],
+        name="--dynamic-script",
+        path=path,
+        stdin=b"",
+        allow_failure=allow_failure,
+        timeout=timeout,
+        command=None,
+        wait_for=None,
+        script=True,
+        user=user,
+    )
+    files = {name: {_identity(path) for path in paths} for name, paths in programs.items()}
+    wanted = set().union(*files.values())
+    with log_file.opened(path) as lines:
+        accesses = parse(lines, os.getcwd(), lambda executed: _identity(executed) in wanted)
+    executed = {_identity(one.path) for one in accesses if one.kind is Kind.RUN}
+    for name, identities in files.items():
+        if identities.isdisjoint(executed):
+            log.warning("--dynamic-script has not run %s: what that uses is not known", name)
+    return sift(accesses, started)
+
+
+def _identity(path: str) -> tuple[int, int] | str:
+    """Return the device and inode of a file, links followed; its path where there is none."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return path
+    return status.st_dev, status.st_ino
 
 
 def read_log(path: str, cwd: str) -> tuple[Touched, ...]:
@@ -62,27 +128,17 @@ def read_log(path: str, cwd: str) -> tuple[Touched, ...]:
     ``cwd`` is the directory in which it was started. The first program executed in the log is not
     in the result, and nothing is that this host has not.
 
-    Raises NotALog, IoError.
+    Raises NotALog, LogCut, IoError.
     """
-    lines = _Lines(path)
     try:
-        if not any(A_LOG.search(line) for line in lines):
-            raise NotALog(path)
-        return sift(parse(lines, cwd))
+        with log_file.opened(path) as lines:
+            if not any(A_LOG.search(line) for line in lines):
+                raise NotALog(path)
+            if not lines.is_whole():
+                raise LogCut(path)
+            return sift(parse(lines, cwd))
     except OSError as e:
         raise IoError.of(e, path) from e
-
-
-class _Lines:
-    """The lines of a log that may be too large for the memory: read whenever they are asked for."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __iter__(self) -> Iterator[bytes]:
-        with open(self._path, "rb") as file:
-            for line in file:
-                yield line.rstrip(b"\r\n")
 
 
 def _new_log(scratch: str) -> tuple[str, int]:
