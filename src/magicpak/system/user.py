@@ -14,12 +14,12 @@ _NUMBER = re.compile(r"\d+", re.ASCII)
 
 
 class User(NamedTuple):
-    """A user, as a container would run a program."""
+    """A user as credentials(7) has one, with what passwd(5) and group(5) say of it."""
 
     uid: int
     gid: int
     groups: tuple[int, ...]
-    """The supplementary ones."""
+    """All its groups, its primary one too."""
     home: str
     name: str
     """Its number, where passwd(5) has no name for it."""
@@ -32,9 +32,7 @@ class User(NamedTuple):
         """Return what subprocess.Popen takes to run a program as this user."""
         settings: dict[str, Any] = {"env": self.environment(os.environ)}
         if not self.is_current():
-            # Never empty: that would leave this process' groups, in some versions of Python.
-            groups = (self.gid, *self.groups)
-            settings |= {"user": self.uid, "group": self.gid, "extra_groups": groups}
+            settings |= {"user": self.uid, "group": self.gid, "extra_groups": self.groups}
         return settings
 
     def environment(self, env: Mapping[str, str]) -> dict[str, str]:
@@ -78,8 +76,8 @@ class UnknownUser(MagicpakError):
 def find(text: str, passwd: str, group: str) -> User:
     """Look up ``NAME|UID[:GROUP|GID]`` in the content of passwd(5) and group(5).
 
-    A number need not be there: without a line, the group is root's and the home ``/``. Without a
-    group, the user's own and those that list it count. Raises UnknownUser.
+    A number need not be there: without a line, the group is root's and the home ``/``. The groups
+    are the user's own and those that list it, or the given one alone. Raises UnknownUser.
     """
     who, _, which = text.partition(":")
     known = next((row for row in _rows(passwd, 7) if _is(row, who)), None)
@@ -90,9 +88,11 @@ def find(text: str, passwd: str, group: str) -> User:
     if known is not None:
         name, uid, gid, home = known[0], int(known[2]), int(known[3]), known[5] or "/"
     if which:
-        return User(uid, _group(text, which, group), (), home, name)
-    members = (row for row in _rows(group, 4) if known and name in row[3].split(","))
-    return User(uid, gid, tuple(int(row[2]) for row in members), home, name)
+        gid = _group(text, which, group)
+        return User(uid, gid, (gid,), home, name)
+    listing = (row for row in _rows(group, 4) if known and name in row[3].split(","))
+    groups = dict.fromkeys((gid, *(int(row[2]) for row in listing)))
+    return User(uid, gid, tuple(groups), home, name)
 
 
 def _group(text: str, which: str, group: str) -> int:
