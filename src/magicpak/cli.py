@@ -158,6 +158,8 @@ general = options(GENERAL)
              "with '/'.")
 @bundle("--merged-usr", is_flag=True,
         help="Make /bin, /lib and the like links into /usr, as on an image that has them so.")
+@bundle("--user", metavar="USER[:GROUP]",
+        help="Bundle the account of this user, and run the analysis and the test as it.")
 @bundle("--sysroot", metavar="DIR",
         help="Read all files below DIR instead of /, of another architecture for example.")
 @bundle("--experimental-noload-resolver", "noload_resolver", is_flag=True,
@@ -168,6 +170,8 @@ general = options(GENERAL)
 @analysis("--dynamic-stdin", metavar="CONTENT", help="Pass this to the run as stdin.")
 @analysis("--dynamic-run", metavar="ARGS", multiple=True,
           help="Run it once more with these arguments, quoted as in a shell.")
+@analysis("--dynamic-script", metavar="COMMAND",
+          help="Run this with /bin/sh instead, and bundle what the executables use in it.")
 @analysis("--dynamic-timeout", metavar="SECONDS", type=seconds,
           help="End the run after this time and count it as a success, for servers.")
 @analysis("--dynamic-command", metavar="COMMAND",

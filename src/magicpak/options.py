@@ -15,7 +15,7 @@ USED_BY = {
     ),
     ("dynamic",): (
         "dynamic_arg", "dynamic_stdin", "dynamic_run", "dynamic_timeout", "dynamic_command",
-        "dynamic_wait_for", "dynamic_allow_failure",
+        "dynamic_wait_for", "dynamic_allow_failure", "dynamic_script",
     ),
     ("dynamic", "test"): ("strace",),
     ("compress",): ("upx_arg", "upx"),
@@ -56,8 +56,12 @@ class Options:
     dynamic_command: str | None = None
     dynamic_wait_for: str | None = None
     dynamic_allow_failure: bool = False
+    dynamic_script: str | None = None
+    """A command for ``sh -c`` that starts the inputs, instead of a run of each."""
     dynamic_log: tuple[str, ...] = ()
     """Logs of runs made elsewhere; with any, nothing is run."""
+    user: str | None = None
+    """``NAME|UID[:GROUP|GID]``: who runs the traced runs and the test."""
     compress: bool = False
     upx_arg: tuple[str, ...] = ()
     busybox: str = "busybox"
@@ -85,6 +89,8 @@ class Options:
         if not self.inputs:
             raise Unsupported("nothing is to be bundled; name an executable")
         self.runs()
+        if self.dynamic and self.dynamic_script is not None:
+            self._check_script()
         for argument in self.upx_arg if self.compress else ():
             # -o FILE, also at the end of several in one, and --output, which may be shortened.
             if re.match(r"-[^-]*o|--ou", argument):
@@ -113,6 +119,20 @@ class Options:
             given = [name for name in names if getattr(self, name) != defaults[name]]
             idle += [f"{_option(name)} has no effect {why}" for name in given]
         return idle
+
+    def _check_script(self) -> None:
+        """Refuse what says how the inputs are run, where a script runs them. Raises Unsupported."""
+        advice = {
+            "--dynamic-arg": "write the arguments into the script",
+            "--dynamic-run": "run the program once more in the script",
+            "--dynamic-stdin": "give it to the program in the script",
+            "--dynamic-command": "run it in the script, after the server and '&'",
+            "--dynamic-wait-for": "wait in the script",
+            "--dynamic-log": "it runs nothing: leave one of them out",
+        }
+        for option, what in advice.items():
+            if getattr(self, option.removeprefix("--").replace("-", "_")) not in (None, ()):
+                raise Unsupported(f"--dynamic-script does not go with {option}; {what}")
 
     def runs(self) -> list[tuple[str, ...]]:
         """List the arguments of each traced run. Raises Unsupported."""

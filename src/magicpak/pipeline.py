@@ -21,6 +21,7 @@ from magicpak.stages import (
     libraries,
     mkdir,
     replay,
+    user,
     write,
 )
 from magicpak.stages.run import Show, no_progress, opened
@@ -38,6 +39,7 @@ STAGES = (
     mkdir.make,
     include.include,
     accounts.sift,
+    user.add,
     layout.settle,
     exclude.exclude,
     replay.mend,

@@ -17,7 +17,7 @@ from magicpak.loader.cache import CacheEntry
 from magicpak.loader.library import Library
 from magicpak.loader.resolve import Root
 from magicpak.loader.search import Flavour, Loader
-from magicpak.plan import Bundle, BundlePath, Entry, File, Meta, Origin, Placed, Why
+from magicpak.plan import NO_FILE, Bundle, BundlePath, Entry, File, Meta, Origin, Placed, Why
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +25,6 @@ CACHE = BundlePath("/etc/ld.so.cache")
 CONFIGURATION = BundlePath("/etc/ld.so.conf")
 DROP_IN = BundlePath("/etc/ld.so.conf.d/magicpak.conf")
 """The same for an image with its own ld.so.conf, which usually includes this directory."""
-NO_FILE = (0, 0)
-"""The identity of a generated file."""
 
 
 class Need(NamedTuple):

@@ -2,6 +2,7 @@
 
 from magicpak.plan.bundle import LINKS_FOLLOWED, Bundle
 from magicpak.plan.entry import (
+    NO_FILE,
     BelowFile,
     BundlePath,
     Directory,
@@ -18,6 +19,7 @@ from magicpak.plan.entry import (
 
 __all__ = [
     "LINKS_FOLLOWED",
+    "NO_FILE",
     "BelowFile",
     "Bundle",
     "BundlePath",

@@ -54,6 +54,7 @@ class Why(Enum):
     MERGED = "made by --merged-usr"
     PARENT = "directory of"
     CACHE = "generated for the loader"
+    USER = "generated for --user"
 
 
 class Origin(NamedTuple):
@@ -103,6 +104,10 @@ class File(NamedTuple):
         if self.packed is None and self.content is None:
             return self.identity, self.patch
         return self.packed or (self.identity, self.content)
+
+
+NO_FILE = (0, 0)
+"""The identity of a generated file."""
 
 
 class Link(NamedTuple):

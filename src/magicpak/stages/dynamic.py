@@ -57,6 +57,21 @@ def _runs(run: Run) -> Iterator[tuple[str, Iterable[trace.Touched]]]:
         yield path, trace.read_log(path, os.getcwd())
     if options.dynamic_log:
         return
+    if options.dynamic_script is not None:
+        log.info("run under strace: %s", options.dynamic_script)
+        yield (
+            "--dynamic-script",
+            trace.run_script(
+                options.dynamic_script,
+                {each.path: [path for path, _ in each.programs] for each in run.inputs},
+                scratch=run.scratch,
+                strace=options.strace,
+                allow_failure=options.dynamic_allow_failure,
+                timeout=options.dynamic_timeout,
+                user=run.user,
+            ),
+        )
+        return
     for each, arguments in itertools.product(run.inputs, options.runs()):
         log.info("run %s under strace", shlex.join((each.path, *arguments)))
         yield (
@@ -71,6 +86,7 @@ def _runs(run: Run) -> Iterator[tuple[str, Iterable[trace.Touched]]]:
                 timeout=options.dynamic_timeout,
                 command=options.dynamic_command,
                 wait_for=options.dynamic_wait_for,
+                user=run.user,
             ),
         )
 

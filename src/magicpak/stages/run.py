@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from magicpak.elf import Elf
 from magicpak.errors import IoError, Unsupported
@@ -22,6 +22,9 @@ from magicpak.output.copying import Progress
 from magicpak.output.destination import Destination, destination
 from magicpak.plan import BundlePath, patterns
 from magicpak.system import workdir
+
+if TYPE_CHECKING:
+    from magicpak.system.user import User
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +60,8 @@ class Run(NamedTuple):
     """A private directory for temporary files, removed at the end."""
     resolver: Resolver
     show: Show
+    user: User | None = None
+    """Who runs the traced runs and the test; None for the user of this process, and root."""
     inputs: tuple[Input, ...] = ()
 
 
@@ -64,8 +69,8 @@ class Run(NamedTuple):
 def opened(options: Options, show: Show) -> Iterator[Run]:
     """Check the options, read the inputs and yield the run; at the end, clean up.
 
-    Raises Unsupported, InvalidPattern, DestinationInvalid, DestinationNotEmpty, IoError, and what
-    ``load`` raises.
+    Raises Unsupported, InvalidPattern, DestinationInvalid, DestinationNotEmpty, UnknownUser,
+    UserRefused, IoError, and what ``load`` raises.
     """
     options.check()
     for text in options.without_effect():
@@ -78,6 +83,7 @@ def opened(options: Options, show: Show) -> Iterator[Run]:
         native = options.sysroot is None
         sysroot = "" if options.sysroot is None else os.path.realpath(options.sysroot)
         host = Host(sysroot, hidden=(target.path,))
+        user = _user(options, host)
         loaders = Identified(
             host,
             scratch,
@@ -88,7 +94,7 @@ def opened(options: Options, show: Show) -> Iterator[Run]:
         )
         environment = Environment.of_this_process() if native else Environment()
         resolver = Resolver(host, loaders, environment)
-        run = Run(options, includes, excludes, target, host, scratch, resolver, show)
+        run = Run(options, includes, excludes, target, host, scratch, resolver, show, user)
         yield run._replace(inputs=tuple(load(host, path, options) for path in options.inputs))
 
 
@@ -98,6 +104,33 @@ def _temporary() -> str:
         return tempfile.gettempdir()
     except OSError as e:
         raise IoError.of(e) from e
+
+
+def _user(options: Options, host: Host) -> User | None:
+    """Find the user that is asked for. Raises UnknownUser, UserRefused, IoError."""
+    if options.user is None:
+        return None
+    from magicpak.system import user  # noqa: PLC0415  most runs have none
+
+    found = user.find(options.user, *tables(host))
+    runs = options.dynamic and not options.dynamic_log
+    if runs and os.geteuid() != 0 and not found.is_current():
+        raise user.UserRefused(found.name, "this process is not root's")
+    return found
+
+
+def tables(host: Host) -> tuple[str, str]:
+    """Read passwd(5) and group(5) of the host; one that is not there is empty. Raises IoError."""
+    return _table(host, "/etc/passwd"), _table(host, "/etc/group")
+
+
+def _table(host: Host, path: str) -> str:
+    try:
+        return os.fsdecode(host.content(path))
+    except FileNotFoundError:
+        return ""
+    except OSError as e:
+        raise IoError.of(e, path) from e
 
 
 def load(host: Host, path: str, options: Options) -> Input:

@@ -44,6 +44,26 @@ class User(NamedTuple):
         return {**kept, "HOME": self.home}
 
 
+    def lines(self, passwd: str, group: str) -> tuple[list[str], list[str]]:
+        """Return the lines of root and the user, and of their groups, with nobody else in them.
+
+        No line has a password.
+        """
+        wanted = (("root", 0), (self.name, self.uid))
+        people = [row for row in rows(passwd, 7) if (row[0], int(row[2])) in wanted]
+        names = {row[0] for row in people}
+        numbers = {0, *self.groups, *(int(row[3]) for row in people)}
+        groups = [
+            (name, number, ",".join(one for one in members.split(",") if one in names))
+            for name, _, number, members in rows(group, 4)
+            if int(number) in numbers
+        ]
+        return (
+            [":".join((name, "x", *rest)) for name, _, *rest in people],
+            [":".join((name, "x", *rest)) for name, *rest in groups],
+        )
+
+
 class UserRefused(MagicpakError):
     """This process may not run a program as another user."""
 
@@ -80,7 +100,7 @@ def find(text: str, passwd: str, group: str) -> User:
     are the user's own and those that list it, or the given one alone. Raises UnknownUser.
     """
     who, _, which = text.partition(":")
-    known = next((row for row in _rows(passwd, 7) if _is(row, who)), None)
+    known = next((row for row in rows(passwd, 7) if _is(row, who)), None)
     number = _number(who)
     if known is None and number is None:
         raise UnknownUser(text, "user", "/etc/passwd")
@@ -90,13 +110,13 @@ def find(text: str, passwd: str, group: str) -> User:
     if which:
         gid = _group(text, which, group)
         return User(uid, gid, (gid,), home, name)
-    listing = (row for row in _rows(group, 4) if known and name in row[3].split(","))
+    listing = (row for row in rows(group, 4) if known and name in row[3].split(","))
     groups = dict.fromkeys((gid, *(int(row[2]) for row in listing)))
     return User(uid, gid, tuple(groups), home, name)
 
 
 def _group(text: str, which: str, group: str) -> int:
-    known = next((int(row[2]) for row in _rows(group, 4) if _is(row, which)), _number(which))
+    known = next((int(row[2]) for row in rows(group, 4) if _is(row, which)), _number(which))
     if known is None:
         raise UnknownUser(text, "group", "/etc/group")
     return known
@@ -113,9 +133,9 @@ def _number(text: str) -> int | None:
     return number if number is None or number <= _HIGHEST else None
 
 
-def _rows(content: str, fields: int) -> Iterator[list[str]]:
+def rows(content: str, fields: int) -> Iterator[list[str]]:
     """Return the lines that have so many fields, with numbers where they belong."""
-    for line in content.splitlines():
+    for line in content.split("\n"):
         row = line.split(":")
         numbers = row[2:4] if fields == 7 else row[2:3]
         if len(row) == fields and row[0] and all(map(_NUMBER.fullmatch, numbers)):

@@ -1,0 +1,88 @@
+"""Give the bundle the user of ``--user``: its lines of passwd(5) and group(5), beside root's."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from magicpak.errors import IoError
+from magicpak.plan import (
+    NO_FILE,
+    Bundle,
+    BundlePath,
+    Entry,
+    File,
+    Item,
+    Meta,
+    Origin,
+    Placed,
+    Why,
+)
+from magicpak.stages.run import Run, tables
+from magicpak.system.files import read_regular
+
+if TYPE_CHECKING:
+    from magicpak.system.user import User
+
+log = logging.getLogger(__name__)
+
+PASSWD = BundlePath("/etc/passwd")
+GROUP = BundlePath("/etc/group")
+
+
+def add(run: Run, bundle: Bundle) -> Bundle:
+    """Add root's lines and the user's, or those of them that a table lacks. Raises IoError."""
+    if run.user is None:
+        return bundle
+    people, groups = run.user.lines(*tables(run.host))
+    bundle = _with(bundle, PASSWD, people, run.user)
+    return _with(bundle, GROUP, groups, run.user)
+
+
+def _with(bundle: Bundle, path: BundlePath, lines: Iterable[str], user: User) -> Bundle:
+    """Add lines to the table that is planned, or plan one."""
+    place = bundle.resolve(path) or path
+    item = bundle.get(place)
+    before = _content(item) if item else b""
+    names = {line.partition(b":")[0] for line in before.split(b"\n")}
+    wanted = map(os.fsencode, lines)
+    lacking = [line for line in wanted if line.partition(b":")[0] not in names]
+    if not lacking:
+        return bundle
+    if item is None:
+        return bundle.add([_generated(path, _joined(lacking), Origin(Why.USER, user.name))])
+    if item.because(Why.INCLUDED, Why.INPUT):
+        # It is as it was asked for.
+        name = os.fsdecode(lacking[0].partition(b":")[0])
+        log.warning("%s is bundled without a line for %s: --user needs one", path, name)
+        return bundle
+    content = before.rstrip(b"\n") + b"\n" + _joined(lacking)
+
+    def change(at: BundlePath, entry: Entry) -> Entry:
+        if at == place and isinstance(entry, File):
+            return entry._replace(size=len(content), content=content)
+        return entry
+
+    return bundle.change(change)
+
+
+def _content(item: Item) -> bytes:
+    if not isinstance(item.entry, File):
+        return b""
+    if item.entry.content is not None:
+        return item.entry.content
+    source = item.entry.source
+    try:
+        return read_regular(os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), source)
+    except OSError as e:
+        raise IoError.of(e, source) from e
+
+
+def _joined(lines: Iterable[bytes]) -> bytes:
+    return b"".join(line + b"\n" for line in lines)
+
+
+def _generated(path: BundlePath, content: bytes, origin: Origin) -> Placed:
+    return Placed(path, File(path, NO_FILE, len(content), Meta(0o644), content=content), origin)
