@@ -8,12 +8,12 @@ import signal
 from collections.abc import Iterator
 from typing import NoReturn
 
+from magicpak.system import signals
 from magicpak.trace import tracees
 
 PATIENCE = 5.0
 """Seconds for what is killed to be gone."""
 
-_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _DESCRIPTORS = 65536
 
 
@@ -44,14 +44,6 @@ class Guard:
             return
         pipe, self._pipe = self._pipe, -1
         os.close(pipe)
-        try:
-            self._wait()
-        except BaseException:
-            # What interrupts this must not have the tracer killed before its tracees are.
-            self._wait()
-            raise
-
-    def _wait(self) -> None:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self._pid, 0)
 
@@ -59,16 +51,18 @@ class Guard:
 @contextlib.contextmanager
 def posted() -> Iterator[Guard]:
     """Have a guard during the body; at its end, what it watches is ended."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        _stand(reader)
-    os.close(reader)
+    with signals.held():
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            _stand(reader)
+        os.close(reader)
     guard = Guard(pid, writer)
     try:
         yield guard
     finally:
-        guard.dismiss()
+        with signals.held():
+            guard.dismiss()
 
 
 def _stand(reader: int) -> NoReturn:
@@ -76,16 +70,16 @@ def _stand(reader: int) -> NoReturn:
     try:
         # By no signal to the group, from a terminal for one; and nobody waits for our streams.
         os.setsid()
-        for ending in _ENDINGS:
-            signal.signal(ending, signal.SIG_IGN)
+        for number in signals.ENDINGS:
+            signal.signal(number, signal.SIG_IGN)
         os.closerange(0, reader)
         os.closerange(reader + 1, _DESCRIPTORS)
         told = b""
         while chunk := os.read(reader, 4096):
             told += chunk
         leaders: set[int] = set()
-        for number in map(int, told.split()):
-            (leaders.add if number > 0 else leaders.discard)(abs(number))
+        for leader in map(int, told.split()):
+            (leaders.add if leader > 0 else leaders.discard)(abs(leader))
         for leader in leaders:
             tracees.kill(leader, PATIENCE)
     finally:

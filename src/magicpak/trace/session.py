@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from magicpak.system import process
+from magicpak.system import process, signals
 from magicpak.system.process import Completed
 from magicpak.system.user import User
 from magicpak.trace import guard, log_file
@@ -119,10 +119,12 @@ def _traced(
         try:
             yield traced, on_guard
         finally:
+            # Before strace is killed: without their tracer, the others would be out of reach.
             try:
                 traced.end(GRACE)
             finally:
-                on_guard.dismiss()
+                with signals.held():
+                    on_guard.dismiss()
 
 
 def _tell(name: str, ended: Completed) -> None:

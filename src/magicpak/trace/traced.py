@@ -8,7 +8,7 @@ import signal
 import time
 from dataclasses import dataclass, field
 
-from magicpak.system import process
+from magicpak.system import process, signals
 from magicpak.trace import tracees
 from magicpak.trace.tracees import Process
 
@@ -84,9 +84,10 @@ class Traced:
         return -getattr(signal, name, signal.SIGKILL)
 
     def end(self, grace: float) -> None:
-        """End what still runs by SIGTERM, the program first, then its children; after so many
-        seconds, or an exception, by SIGKILL.
-        """  # fmt: skip
+        """End the program by SIGTERM, then its children, and by SIGKILL what is left.
+
+        That is after ``grace`` seconds, or as soon as an exception comes.
+        """
         told: set[int] = set()
         until = time.monotonic() + grace
         try:
@@ -97,7 +98,8 @@ class Traced:
                 tracees.send(signal.SIGCONT, {self.tracer.pid, *(asked - told)})
                 told |= asked
         finally:
-            tracees.kill(self.tracer.pid, grace)
+            with signals.held():
+                tracees.kill(self.tracer.pid, grace)
 
     def _tracees(self) -> set[int]:
         return {each.pid for each in tracees.traced_by(self.tracer.pid)}
