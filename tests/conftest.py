@@ -7,13 +7,17 @@ import itertools
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from support import docker_engine, programs
+from support.docker_engine import Engine
 from support.programs import Compile
+
+ROOT = Path(__file__).parents[1]
 
 TOOLS = {"cc": "cc", "strace": "strace", "upx": "upx", "busybox": "busybox", "patchelf": "patchelf"}
 """Capabilities that are programs."""
@@ -99,3 +103,23 @@ _naps = itertools.count(1)
 def nap() -> str:
     """Return seconds to sleep, two hours, that tell the process from any other of this machine."""
     return f"7654.{os.getpid():07}{next(_naps):03}"
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """A Docker engine: the one that answers, or one of our own."""
+    # Not below pytest's directory, which is kept: this one goes with the engine.
+    scratch = Path(tempfile.mkdtemp(prefix="magicpak-docker-"))
+    try:
+        with docker_engine.running(scratch) as running:
+            yield running
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def single(engine: Engine) -> str:
+    """The image that holds the single file."""
+    engine.base("bookworm", slim=True)
+    engine.build(ROOT, "magicpak/magicpak", "--target", "magicpak")
+    return "magicpak/magicpak"

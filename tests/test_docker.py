@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from support import docker_engine
 from support.docker_engine import SUITES, Engine
 from support.machine import free_port
 
@@ -25,25 +22,6 @@ MEGABYTE = 1_000_000
 
 docker = [pytest.mark.docker, pytest.mark.needs("docker")]
 """What the tests are marked with that need an engine."""
-
-
-@pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
-    # Not below pytest's directory, which is kept: this one goes with the engine.
-    scratch = Path(tempfile.mkdtemp(prefix="magicpak-docker-"))
-    try:
-        with docker_engine.running(scratch) as running:
-            yield running
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def single(engine: Engine) -> str:
-    """The image that holds the single file."""
-    engine.base("bookworm", slim=True)
-    engine.build(ROOT, "magicpak/magicpak", "--target", "magicpak")
-    return "magicpak/magicpak"
 
 
 Add = Callable[[str, str, str], None]

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support import docker_engine
 from support.docker_engine import Engine
 
-ROOT = Path(__file__).parents[1]
 pytestmark = [pytest.mark.docker, pytest.mark.needs("docker")]
 BIN = "/usr/lib/postgresql/15/bin"
 DATA = "/var/lib/postgresql/data"
@@ -44,20 +39,11 @@ CMD ["/bin/sh", "-c", "initdb -D {DATA} --auth trust && exec postgres -D {DATA}"
 """
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    scratch = Path(tempfile.mkdtemp(prefix="magicpak-docker-"))
-    try:
-        with docker_engine.running(scratch) as running:
-            yield running
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def test_postgres_is_bundled_by_one_call_and_starts(engine: Engine, tmp_path: Path) -> None:
-    engine.base("bookworm", slim=True)
+def test_postgres_is_bundled_by_one_call_and_starts(
+    engine: Engine, single: str, tmp_path: Path
+) -> None:
+    assert single
     engine.base("bookworm")
-    engine.build(ROOT, "magicpak/magicpak", "--target", "magicpak")
     (tmp_path / "exercise.sh").write_text(EXERCISE)
     (tmp_path / "Dockerfile").write_text(DOCKERFILE)
     image = "magicpak-test/postgres"
