@@ -76,6 +76,19 @@ def test_a_script_counts_by_its_interpreter_too(tmp_path: Path, data: Path) -> N
 
 
 @needs_cc
+@pytest.mark.parametrize("pattern", ["{tmp_path}/tw?", "{tmp_path}/bin"])
+def test_what_is_bundled_by_a_pattern_counts_as_well(
+    tmp_path: Path, data: Path, compile_c: Compile, pattern: str
+) -> None:
+    one, two = compile_c("one", READER), compile_c("bin/two", READER)
+    (tmp_path / "two").symlink_to(two)
+    command = f"{one} {data}/first; {two} {data}/second"
+    options = ("--dynamic", "--dynamic-script", command, "-i", pattern.format(tmp_path=tmp_path))
+    done(magicpak(*options, one, tmp_path / "out"))
+    assert bundled(tmp_path / "out", data) == {"first", "second"}
+
+
+@needs_cc
 def test_the_shell_counts_where_it_becomes_a_program(
     tmp_path: Path, data: Path, compile_c: Compile
 ) -> None:

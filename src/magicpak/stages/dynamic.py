@@ -64,6 +64,7 @@ def _runs(run: Run) -> Iterator[tuple[str, Iterable[trace.Touched]]]:
             trace.run_script(
                 options.dynamic_script,
                 {each.path: [path for path, _ in each.programs] for each in run.inputs},
+                bundled=include.matched(run),
                 scratch=run.scratch,
                 strace=options.strace,
                 allow_failure=options.dynamic_allow_failure,

@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from magicpak.errors import IoError
 from magicpak.system import tools
@@ -73,6 +73,7 @@ def run_script(
     command: str,
     programs: Mapping[str, Iterable[str]],
     *,
+    bundled: Callable[[str], bool],
     scratch: str,
     strace: str = "strace",
     allow_failure: bool = False,
@@ -81,9 +82,10 @@ def run_script(
 ) -> tuple[Touched, ...]:
     """Run a shell command that starts programs, and return what these touched, sorted.
 
-    ``programs`` are the files that count when they are executed, by the name that the user knows:
-    what they touch, and what they start touches. The shell and its other tools do not count, but
-    what these make is made by the run. The run ends as that of a program with children.
+    ``programs`` are the files that count when they are executed, by the name that the user knows,
+    and ``bundled`` tells of others: what they touch, and what they start touches. The shell and
+    its other tools do not count, but what these make is made by the run. The run ends as that of a
+    program with children.
 
     Raises DynamicFailed, NotStarted, TraceRefused, LogNotWritten; ToolNotFound, UserRefused.
     """
@@ -105,7 +107,9 @@ def run_script(
     files = {name: {_identity(path) for path in paths} for name, paths in programs.items()}
     wanted = set().union(*files.values())
     with log_file.opened(path) as lines:
-        accesses = parse(lines, os.getcwd(), lambda executed: _identity(executed) in wanted)
+        accesses = parse(
+            lines, os.getcwd(), lambda path: _identity(path) in wanted or bundled(path)
+        )
     executed = {_identity(one.path) for one in accesses if one.kind is Kind.RUN}
     for name, identities in files.items():
         if identities.isdisjoint(executed):

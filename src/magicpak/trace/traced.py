@@ -15,8 +15,6 @@ from magicpak.trace.tracees import Process
 log = logging.getLogger(__name__)
 
 TICK = 0.05  # seconds between looks at the run
-_LOOK = 1.0  # seconds between looks at what is stopped
-
 _FIRST = re.compile(rb"(\d+) +execve\(.*\) = 0$", re.M)
 _EXIT = rb"%d +\+\+\+ (?:exited with (\d+)|killed by (\w+))"
 
@@ -38,7 +36,7 @@ class Traced:
         What is stopped all the time is continued: in this session, nobody else does.
         """
         now = time.monotonic()
-        if now >= self.looked + _LOOK:
+        if now >= self.looked + self.patience / 5:
             self.looked = now
             self._continue(now)
         return self.tracer.wait(seconds)
