@@ -6,6 +6,7 @@ import grp
 import os
 import pwd
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from magicpak import MagicpakError, Options, pack
-from support.command import done, failed, magicpak, paths
+from support.command import COMMAND, done, failed, magicpak, paths
 from support.machine import free_port, running
-from support.privileges import docker_build, forked, nobody
+from support.privileges import forked, nobody
 from support.programs import script
 from support.traces import PYTHON
 
@@ -119,8 +120,22 @@ open(sys.argv[2])
 """
 
 
+BARE = ("setpriv", "--bounding-set", "-sys_ptrace,-sys_admin")
+"""Runs a command with what root may do in a default docker build, and what it starts too."""
+
+
+def bare(*args: str | Path, **settings: str) -> list[str]:
+    """Run magicpak so, and return the lines on stderr."""
+    return done(
+        subprocess.run(
+            [*BARE, *COMMAND, *args], env=os.environ | settings, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=120, check=False,
+        )
+    )  # fmt: skip
+
+
 @needs_root
-@pytest.mark.parametrize("become", [None, docker_build])
+@pytest.mark.parametrize("privileges", ["full", "bare"])
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -130,22 +145,16 @@ open(sys.argv[2])
     ],
 )
 def test_the_traced_run_is_the_users(
-    open_place: Path, become: object, text: str, expected: tuple[int, int, list[int], str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setenv("USER", "root")
-    monkeypatch.setenv("LOGNAME", "root")
+    open_place: Path, privileges: str, text: str, expected: tuple[int, int, list[int], str]
+) -> None:
     (open_place / "data").write_text("x")
     (open_place / "who").touch()
     (open_place / "who").chmod(0o666)
-    options = Options(
-        (PYTHON,), str(open_place / "out"), user=text, dynamic=True,
-        dynamic_arg=("-c", WHO, f"{open_place}/who", f"{open_place}/data"),
-    )  # fmt: skip
-    if become is None:
-        pack(options)
-    else:
-        forked(docker_build, lambda: pack(options))
+    arguments = ["-c", WHO, f"{open_place}/who", f"{open_place}/data"]
+    options = [f"--dynamic-arg={argument}" for argument in arguments]
+    line = ("--user", text, "--dynamic", *options, PYTHON, open_place / "out")
+    names = {"USER": "root", "LOGNAME": "root"}
+    assert not (bare(*line, **names) if privileges == "bare" else done(magicpak(*line, **names)))
     uid, gid, groups, home = expected
     shown = (open_place / "who").read_text()
     assert shown == f"{(uid,) * 3} {(gid,) * 3} {groups} {home} None None\n"
@@ -174,6 +183,18 @@ def test_a_user_who_may_not_is_told_what_the_program_says(open_place: Path) -> N
     assert "Permission denied" in text
 
 
+CHANGES = "import os; os.setresuid(1, 1, 1); open('/etc/hostname')"
+
+
+@needs_root
+def test_a_program_that_changes_its_user_out_of_sight_is_told(open_place: Path) -> None:
+    arguments = ("--dynamic", "--dynamic-arg=-c", f"--dynamic-arg={CHANGES}", PYTHON)
+    assert not done(magicpak(*arguments, open_place / "seen"))
+    (warning,) = bare(*arguments, open_place / "unseen")
+    assert f"{PYTHON}: strace could not see what" in warning
+    assert warning.endswith("run all as that user by --user")
+
+
 @needs_root
 @pytest.mark.needs("nginx", "curl")
 def test_the_workers_of_nginx_are_traced_as_their_user(open_place: Path) -> None:
@@ -189,12 +210,10 @@ def test_the_workers_of_nginx_are_traced_as_their_user(open_place: Path) -> None
         f"server {{ listen 127.0.0.1:{port}; root {open_place}; }} }}\n"
     )
     nginx = str(shutil.which("nginx"))
-    options = Options(
-        (nginx,), str(open_place / "out"), user="www-data", dynamic=True,
-        dynamic_arg=("-c", f"{open_place}/nginx.conf"), dynamic_wait_for=str(port),
-        dynamic_command=f"curl -sf http://127.0.0.1:{port}/page",
-    )  # fmt: skip
-    forked(docker_build, lambda: pack(options))
+    bare("--user", "www-data", "--dynamic", "--dynamic-wait-for", str(port),
+         "--dynamic-command", f"curl -sf http://127.0.0.1:{port}/page",
+         "--dynamic-arg=-c", f"--dynamic-arg={open_place}/nginx.conf", nginx,
+         open_place / "out")  # fmt: skip
     assert str(open_place / "page") in paths(open_place / "out")
     assert any(line.startswith("www-data:") for line in table(open_place / "out", "passwd"))
     assert not running(str(open_place))

@@ -64,10 +64,7 @@ class LogNotWritten(MagicpakError):
     reason: str
 
     def __str__(self) -> str:
-        return (
-            f"Dynamic analysis failed: the log of strace is cut: {printable(self.reason)}; "
-            "it lies in TMPDIR, or /tmp, where it needs room"
-        )
+        return f"Dynamic analysis failed: the log of strace is cut: {printable(self.reason)}"
 
 
 class LogCut(MagicpakError):

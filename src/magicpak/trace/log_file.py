@@ -14,6 +14,7 @@ from magicpak.trace import syntax
 _LONGEST = 1 << 16  # bytes of the last line, at most
 _UNKNOWN = re.compile(rb"= \?$")  # with -qq, an exit(2) comes last
 _DETACHED = re.compile(rb"<detached \.\.\.>$")
+_UNREAD = re.compile(rb"[\d ]*(?:open|openat2?|execve)\((?:[^\",]+, )?0x[\da-f]+, .*\) += \d")
 
 
 class LogFile:
@@ -27,6 +28,13 @@ class LogFile:
         self._file.seek(0)
         for line in self._file:
             yield line.rstrip(b"\r\n")
+
+    def unread(self) -> int:
+        """Count the successful calls of which strace could not read the path: it has an address.
+
+        So it is with a process that has changed its user, without CAP_SYS_PTRACE (ptrace(2)).
+        """
+        return sum(1 for line in self if b", 0x" in line and _UNREAD.match(line))
 
     def is_whole(self) -> bool:
         """Tell whether it ends as strace ends it: a process has ended, or was let go."""

@@ -82,7 +82,13 @@ def record(
             raise _refusal(program[0], ended.stderr)
     with log_file.opened(path) as written:
         if not written.is_whole():
-            raise LogNotWritten(f"it ended before the program ({ended})")
+            raise LogNotWritten(f"strace was ended itself, by {ended}; let it run to the end")
+        if unread := written.unread():
+            log.warning(
+                "%s: strace could not see what processes opened that had changed their user (%d "
+                "times): it lacks CAP_SYS_PTRACE; run all as that user by --user",
+                *(name, unread),
+            )
     status = ended.status if status is None else status
     if status and not allow_failure:
         raise DynamicFailed(status, ended.stderr)
@@ -137,7 +143,7 @@ def _refuse_complaints(place: str, ended: Completed) -> None:
     """Raise LogNotWritten where strace, among what the program prints, says so."""
     said = rb"^\S*strace\S*: %s: (.+)$" % re.escape(os.fsencode(place))
     if complaint := re.search(said, ended.stderr, re.M):
-        raise LogNotWritten(os.fsdecode(complaint[1]))
+        raise LogNotWritten(f"{os.fsdecode(complaint[1])}; give it another place by TMPDIR")
 
 
 def _refusal(executable: str, stderr: bytes) -> NotStarted | TraceRefused:
