@@ -189,7 +189,7 @@ def running(
     settings = {"env": None} if user is None else user.popen_settings()
     settings |= {"pass_fds": inherited, "preexec_fn": preexec and _as_new(preexec)}
     try:
-        with signals.held(), _blamed_on(user):
+        with signals.held(), contextlib.nullcontext() if user is None else user.starting():
             child = _start(argv, bufsize=0, **settings)
         yield Running(child, stdin)
     finally:
@@ -198,20 +198,6 @@ def running(
             with signals.held():
                 kill_session(child.pid)
                 child.wait()
-
-
-@contextlib.contextmanager
-def _blamed_on(user: User | None) -> Iterator[None]:
-    """Raise UserRefused where a program cannot be started as a user."""
-    try:
-        yield
-    except OSError as e:
-        # What cannot be executed is named.
-        if user is None or e.filename is not None:
-            raise
-        from magicpak.system.user import UserRefused  # noqa: PLC0415  a plain run needs none
-
-        raise UserRefused(user.name, e.strerror or str(e)) from e
 
 
 class Conversation:

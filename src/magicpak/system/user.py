@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -34,6 +35,16 @@ class User(NamedTuple):
         if not self.is_current():
             settings |= {"user": self.uid, "group": self.gid, "extra_groups": self.groups}
         return settings
+
+    @contextlib.contextmanager
+    def starting(self) -> Iterator[None]:
+        """Raise UserRefused where the body cannot start a program as this user."""
+        try:
+            yield
+        except OSError as e:
+            if e.filename is not None:  # the program cannot be executed
+                raise
+            raise UserRefused(self.name, e.strerror or str(e)) from e
 
     def environment(self, env: Mapping[str, str]) -> dict[str, str]:
         """Return an environment with the user's HOME, and without the name of another, as docker's.
