@@ -14,6 +14,7 @@ import pytest
 from magicpak import errors, jail
 from magicpak.jail import plant
 from support.jails import Bundle, Run
+from support.machine import mounting
 
 pytestmark = pytest.mark.needs("root", "busybox", "cc")
 
@@ -134,8 +135,9 @@ def test_removal_never_deletes_through_a_mount(tmp_path: Path) -> None:
     (tmp_path / "kept/file").touch()
     place = tmp_path / "gone with\tblanks/mount"
     place.mkdir(parents=True)
-    if subprocess.run(["mount", "--bind", tmp_path / "kept", place], check=False).returncode:
-        pytest.skip("mounts are not permitted")
-    plant.remove(str(place.parent))
+    with mounting():
+        if subprocess.run(["mount", "--bind", tmp_path / "kept", place], check=False).returncode:
+            pytest.skip("mounts are not permitted")
+        plant.remove(str(place.parent))
     assert (tmp_path / "kept/file").exists()
     assert not place.parent.exists()

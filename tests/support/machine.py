@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 
@@ -45,11 +48,32 @@ def free_port() -> int:
 def mounted(place: Path, *how: str) -> Iterator[None]:
     """Mount something for the time of a test."""
     place.mkdir(exist_ok=True)
-    subprocess.run(["mount", *how, place], check=True)
+    with mounting():
+        subprocess.run(["mount", *how, place], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", "-l", place], check=True)
+
+
+def mounting() -> AbstractContextManager[None]:
+    """Hold up the tests of this machine for which nothing may be mounted meanwhile."""
+    return _locked(fcntl.LOCK_SH)
+
+
+def nothing_mounting() -> AbstractContextManager[None]:
+    """Wait for the tests of this machine that mount something, and hold up further ones."""
+    return _locked(fcntl.LOCK_EX)
+
+
+@contextlib.contextmanager
+def _locked(how: int) -> Iterator[None]:
+    shared = os.open(tempfile.gettempdir(), os.O_RDONLY)
     try:
+        fcntl.flock(shared, how)
         yield
     finally:
-        subprocess.run(["umount", "-l", place], check=True)
+        os.close(shared)
 
 
 KILLED = """
