@@ -32,9 +32,12 @@ from magicpak.plan.patterns import InvalidPattern
 from magicpak.stages.compress import CompressionFailed, NothingCompressed
 from magicpak.system.process import TimedOut
 from magicpak.system.tools import ToolNotFound
+from magicpak.system.user import UnknownUser, UserRefused
 from magicpak.trace import (
     CommandFailed,
     DynamicFailed,
+    LogCut,
+    LogNotWritten,
     MalformedEndpoint,
     NoAnswer,
     NotALog,
@@ -69,6 +72,10 @@ EXAMPLES = {
     CommandFailed: ("curl localhost", 7, b"refused\n"),
     DynamicFailed: (1, b"no such file\n"),
     MalformedEndpoint: ("nowhere",),
+    LogCut: ("trace.log",),
+    LogNotWritten: ("No space left on device",),
+    UnknownUser: ("nemo", "user", "/etc/passwd"),
+    UserRefused: ("nobody", "this process is not root's"),
     NoAnswer: (":80", "it ended", b""),
     NotALog: ("trace.log",),
     NotStarted: ("app", b"exec format error\n"),

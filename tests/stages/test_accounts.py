@@ -32,7 +32,8 @@ def trace(tmp_path: Path) -> Trace:
     shutil.copy("/bin/busybox", root / "bin" / "app")
 
     def run(*options: str, files: tuple[str, ...] = ("/etc/passwd", "/etc/group")) -> Path:
-        log.write_text('1 execve("/bin/app", [], 0x0) = 0\n' + "".join(READ % f for f in files))
+        calls = ['1 execve("/bin/app", [], 0x0) = 0\n', *(READ % file for file in files)]
+        log.write_text("".join(calls) + "1 +++ exited with 0 +++\n")
         arguments = ("--sysroot", root, "--dynamic-log", log, *options, "/bin/app", out)
         static = "warning: /bin/app is statically linked or packed: nothing is bundled with it"
         useless = [f"warning: {o.partition('=')[0]} has no effect with --dynamic-log"

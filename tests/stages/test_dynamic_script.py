@@ -99,7 +99,7 @@ def test_the_shell_counts_where_it_becomes_a_program(
 
 
 @needs_cc
-def test_what_the_script_makes_is_not_bundled(
+def test_what_the_script_makes_is_not_bundled_and_what_it_changes_is_told(
     tmp_path: Path, data: Path, compile_c: Compile
 ) -> None:
     one = compile_c("one", READER)
@@ -108,8 +108,9 @@ def test_what_the_script_makes_is_not_bundled(
         f"echo more > {data}/second; "
         f"{one} {data}/made/by-the-shell {data}/by-a-tool {data}/second {data}/first"
     )
-    done(magicpak("--dynamic", "--dynamic-script", command, one, tmp_path / "out"))
-    assert bundled(tmp_path / "out", data) == {"first"}
+    lines = done(magicpak("--dynamic", "--dynamic-script", command, one, tmp_path / "out"))
+    assert bundled(tmp_path / "out", data) == {"first", "second"}
+    assert [f"{data}/second" in line for line in lines] == [True]
     assert not (tmp_path / "out" / f"{data}/made"[1:]).exists()
 
 

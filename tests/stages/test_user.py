@@ -154,7 +154,9 @@ def test_the_traced_run_is_the_users(
     options = [f"--dynamic-arg={argument}" for argument in arguments]
     line = ("--user", text, "--dynamic", *options, PYTHON, open_place / "out")
     names = {"USER": "root", "LOGNAME": "root"}
-    assert not (bare(*line, **names) if privileges == "bare" else done(magicpak(*line, **names)))
+    told = bare(*line, **names) if privileges == "bare" else done(magicpak(*line, **names))
+    # Its own record of who ran is a file that was there, and that the run has changed.
+    assert [f"{open_place}/who" in warning for warning in told] == [True]
     uid, gid, groups, home = expected
     shown = (open_place / "who").read_text()
     assert shown == f"{(uid,) * 3} {(gid,) * 3} {groups} {home} None None\n"

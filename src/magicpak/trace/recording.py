@@ -12,9 +12,10 @@ from magicpak.errors import IoError
 from magicpak.system import tools
 from magicpak.system.user import User
 from magicpak.trace import log_file
+from magicpak.trace.calls import Kind
 from magicpak.trace.errors import LogCut, NotALog
 from magicpak.trace.session import record
-from magicpak.trace.strace_log import Kind, parse
+from magicpak.trace.strace_log import parse
 from magicpak.trace.syntax import A_LOG
 from magicpak.trace.touched import Touched, sift
 
