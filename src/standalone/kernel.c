@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* The C library has it, and declares it nowhere.  */
+extern int pivot_root (const char *new_root, const char *put_old);
+
 static PyObject *
 result (int returned, const char *call)
 {
@@ -47,15 +50,25 @@ static PyObject *
 kernel_mount (PyObject *module, PyObject *args)
 {
   PyObject *source, *kind;
-  const char *target;
+  const char *target, *data;
   unsigned long flags;
   (void) module;
-  if (!PyArg_ParseTuple (args, "OyOk", &source, &target, &kind, &flags))
+  if (!PyArg_ParseTuple (args, "OyOky", &source, &target, &kind, &flags, &data))
     return NULL;
   /* Either None or bytes.  */
   return result (mount (source == Py_None ? NULL : PyBytes_AsString (source), target,
-                        kind == Py_None ? NULL : PyBytes_AsString (kind), flags, NULL),
+                        kind == Py_None ? NULL : PyBytes_AsString (kind), flags, data),
                  "mount");
+}
+
+static PyObject *
+kernel_pivot_root (PyObject *module, PyObject *args)
+{
+  const char *new_root, *put_old;
+  (void) module;
+  if (!PyArg_ParseTuple (args, "yy", &new_root, &put_old))
+    return NULL;
+  return result (pivot_root (new_root, put_old), "pivot_root");
 }
 
 static PyObject *
@@ -105,6 +118,7 @@ static PyMethodDef methods[] = {
   { "prctl", kernel_prctl, METH_VARARGS, NULL },
   { "unshare", kernel_unshare, METH_VARARGS, NULL },
   { "mount", kernel_mount, METH_VARARGS, NULL },
+  { "pivot_root", kernel_pivot_root, METH_VARARGS, NULL },
   { "umount2", kernel_umount2, METH_VARARGS, NULL },
   { "openat2", kernel_openat2, METH_VARARGS, NULL },
   { "birth", kernel_birth, METH_VARARGS, NULL },

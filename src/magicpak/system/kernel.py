@@ -10,10 +10,12 @@ import struct
 from typing import Any, NoReturn
 
 CLONE_NEWNS = 0x20000
+CLONE_NEWIPC = 0x8000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
-MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
-MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
+MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x20, 0x1000, 0x4000, 0x40000
+MS_STRICTATIME = 0x1000000
 MNT_DETACH = 2
 SYS_openat2 = 437
 """The same on every architecture (syscalls(2))."""
@@ -22,8 +24,10 @@ AT_FDCWD, AT_SYMLINK_NOFOLLOW = -100, 0x100
 STATX_BTIME = 0x800
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
 PR_GET_CHILD_SUBREAPER = 37
+PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 
 
 class _ByCtypes:
@@ -37,14 +41,14 @@ class _ByCtypes:
         self._libc = ctypes.CDLL(None, use_errno=True)
         text, number = ctypes.c_char_p, ctypes.c_ulong
         self._libc.mount.argtypes = (text, text, text, number, text)
-        self._libc.prctl.argtypes = (ctypes.c_int, number)
+        self._libc.prctl.argtypes = (ctypes.c_int, number, number, number, number)
 
     def prctl(self, option: int, argument: int) -> int:
         """Call prctl(2); return the value that a PR_GET option writes."""
         answer = self._ctypes.c_int(0)
         if option == PR_GET_CHILD_SUBREAPER:
             argument = self._ctypes.addressof(answer)
-        if self._libc.prctl(option, argument) < 0:
+        if self._libc.prctl(option, argument, 0, 0, 0) < 0:
             self._fail("prctl")
         return int(answer.value)
 
@@ -53,10 +57,17 @@ class _ByCtypes:
         if self._libc.unshare(flags) < 0:
             self._fail("unshare")
 
-    def mount(self, source: bytes | None, target: bytes, kind: bytes | None, flags: int) -> None:
-        """Call mount(2), without data."""
-        if self._libc.mount(source, target, kind, flags, None) < 0:
+    def mount(
+        self, source: bytes | None, target: bytes, kind: bytes | None, flags: int, data: bytes
+    ) -> None:
+        """Call mount(2)."""
+        if self._libc.mount(source, target, kind, flags, data) < 0:
             self._fail("mount")
+
+    def pivot_root(self, new_root: bytes, put_old: bytes) -> None:
+        """Call pivot_root(2), which the C library has without declaring it."""
+        if self._libc.pivot_root(new_root, put_old) < 0:
+            self._fail("pivot_root")
 
     def umount2(self, target: bytes, flags: int) -> None:
         """Call umount2(2)."""
@@ -108,10 +119,17 @@ def unshare(flags: int) -> None:
     _calls.unshare(flags)
 
 
-def mount(source: str | None, target: str, kind: str | None, flags: int) -> None:
+def mount(
+    source: str | None, target: str, kind: str | None = None, flags: int = 0, data: str = ""
+) -> None:
     """Mount or bind a file system, or change the options of a mount (mount(2))."""
     encoded = [None if name is None else os.fsencode(name) for name in (source, target, kind)]
-    _calls.mount(*encoded, flags)
+    _calls.mount(*encoded, flags, data.encode())
+
+
+def pivot_root(new_root: str, put_old: str) -> None:
+    """Make ``new_root``, a mount point, the root of this mount namespace (pivot_root(2))."""
+    _calls.pivot_root(os.fsencode(new_root), os.fsencode(put_old))
 
 
 def umount2(target: str, flags: int) -> None:
