@@ -194,7 +194,7 @@ general = options(GENERAL)
 @compression("-c", "--compress", is_flag=True, help="Compress the executable with upx.")
 @compression("--upx-arg", metavar="ARG", multiple=True, help="Pass this argument to upx.")
 @tool("--busybox", metavar="PATH or NAME", default="busybox", show_default=True,
-      help="Use this static busybox for the test.")
+      help="Use this static busybox for --test-command.")
 @tool("--upx", metavar="PATH or NAME", default="upx", show_default=True,
       help="Use this upx for --compress.")
 @tool("--strace", metavar="PATH or NAME", default="strace", show_default=True,

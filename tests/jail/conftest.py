@@ -36,7 +36,10 @@ def program(compile_c: Compile) -> Compile:
     """Compile a static program from the body of main()."""
 
     def make(name: str, body: str, *flags: str) -> Path:
-        headers = ("signal", "stdio", "stdlib", "unistd", "sys/prctl")
+        headers = (
+            *("signal", "stdio", "stdlib", "unistd", "sys/prctl", "sys/socket", "sys/stat"),
+            *("sys/un", "sys/wait"),
+        )
         source = "#define _GNU_SOURCE\n" + "".join(f"#include <{name}.h>\n" for name in headers)
         source += f"int main(int argc, char **argv) {{ (void) argc; (void) argv; {body} }}\n"
         return compile_c(name, source, *(flags or ("-static",)))

@@ -32,11 +32,14 @@ def test_every_executable_is_tested(run: Run, bundle: Bundle, program: Compile) 
 
 def test_command_is_run_once_whatever_the_number_of_executables(run: Run, bundle: Bundle) -> None:
     one, two = bundle.write("/one", "", 0o755), bundle.write("/two", "", 0o755)
-    run(one, two, command="echo $((++n)) >> /tmp/log; cat /tmp/log", stdout="1")
+    run(one, two, command="echo $((++n)) >> /log; cat /log", stdout="1")
 
 
-def test_command_keeps_its_quoting_arguments_and_status(run: Run, bundle: Bundle) -> None:
-    path = bundle.write("/opt/x y/te'st", '#!/bin/sh\necho "$@"\n', 0o755)
+def test_command_keeps_its_quoting_arguments_and_status(
+    run: Run, bundle: Bundle, program: Compile
+) -> None:
+    body = 'while (*++argv) printf("%s ", *argv); return 0;'
+    path = bundle.add(program("app", body), "/usr/bin/te'st")
     command = """te\\'st 'a  b' "$0" $# \\
         <<END
 $(exit 1)
@@ -46,13 +49,15 @@ END
     assert ": exit status: 7" in message(run, path, command="true; exit 7")
 
 
-def test_output_is_compared_with_both_ends_stripped(run: Run, bundle: Bundle) -> None:
-    path = bundle.write("/f", "#!/bin/sh\nprintf '  hi  there\\n\\n'\n", 0o755)
+def test_output_is_compared_with_both_ends_stripped(
+    run: Run, bundle: Bundle, program: Compile
+) -> None:
+    path = bundle.add(program("app", r'puts("  hi  there\n"); return 0;'), "/f")
     run(path, stdout="\n hi  there\t\n")
 
 
 def test_undecodable_bytes_survive(run: Run, bundle: Bundle) -> None:
-    path = bundle.write("/f", "#!/bin/cat -\n", 0o755)
+    path = bundle.write("/f", "", 0o755)
     run(path, command="cat", stdin="a\udcff\u00e4", stdout="a\udcff\u00e4")
 
 
@@ -68,8 +73,9 @@ def test_output_of_10_mb_is_drained(run: Run, bundle: Bundle, program: Compile, 
 
 
 def test_program_with_threads_and_children_passes(
-    run: Run, bundle: Bundle, compile_c: Compile
+    run: Run, bundle: Bundle, compile_c: Compile, program: Compile
 ) -> None:
+    bundle.add(program("true", "return 0;"), "/bin/true")
     source = """
         #include <pthread.h>
         #include <sys/wait.h>
@@ -107,9 +113,10 @@ def test_redis_answers_in_its_jail(run: Run, bundle: Bundle) -> None:
 @pytest.mark.needs("git")
 def test_git_works_in_its_jail(run: Run, bundle: Bundle) -> None:
     path = bundle.add("/usr/bin/git", "/usr/bin/git")
+    (bundle.tree / "work").mkdir()
     run(
         path,
-        command="cd /tmp && git init -q . 2>/dev/null && git rev-parse --git-dir",
+        command="cd /work && git init -q . 2>/dev/null && git rev-parse --git-dir",
         stdout=".git",
     )
 
@@ -136,8 +143,10 @@ def test_program_that_never_ends_is_killed_with_all_its_descendants(
     assert not named(f"{NAME}-e")
 
 
-def test_mismatch_is_shown_with_what_was_expected(run: Run, bundle: Bundle) -> None:
-    path = bundle.write("/f", "#!/bin/sh\nprintf 'B\\n\\001'\n", 0o755)
+def test_mismatch_is_shown_with_what_was_expected(
+    run: Run, bundle: Bundle, program: Compile
+) -> None:
+    path = bundle.add(program("app", r'puts("B\n\001"); return 0;'), "/f")
     assert message(run, path, stdout=" A ") == (
         "Test failed: Test command stdout mismatch. expected: 'A', but got 'B\\n\\x01'"
     )
@@ -151,8 +160,39 @@ def test_long_mismatch_tells_where_it_begins() -> None:
 
 
 def test_end_of_both_outputs_is_shown(run: Run, bundle: Bundle) -> None:
-    script = "#!/bin/sh\nyes x | head -n 9999; echo last; echo bad >&2; exit 1\n"
-    text = message(run, bundle.write("/f", script, 0o755))
+    path = bundle.write("/f", "", 0o755)
+    text = message(run, path, command="yes x | head -n 9999; echo last; echo bad >&2; exit 1")
     assert "; stderr: bad; stdout: […]" in text
     assert text.endswith("x; last")
     assert len(text) < 2000
+
+
+def test_beginning_of_stderr_is_shown_too(run: Run, bundle: Bundle) -> None:
+    path = bundle.write("/f", "", 0o755)
+    text = message(run, path, command="(echo cause; yes x | head -n 9999; echo end) >&2; exit 1")
+    assert "; stderr: cause; x; x; " in text
+    assert " […] " in text
+    assert text.endswith("x; x; end")
+    assert len(text) < 2000
+
+
+def test_executable_alone_needs_no_busybox(
+    bundle: Bundle, program: Compile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = bundle.add(program("app", 'puts("hello"); return 0;'), "/app")
+    monkeypatch.setenv("PATH", "/nowhere")
+    jail.check(str(bundle.tree), [path], stdout="hello")
+
+
+def test_output_written_by_name_is_part_of_the_output(
+    run: Run, bundle: Bundle, program: Compile
+) -> None:
+    """As of servers whose log is a link to /dev/stdout."""
+    body = """
+        FILE *out = fopen("/var/log/access", "a"), *err = fopen("/dev/stderr", "w");
+        for (int i = 0; i < 20000; i++) fprintf(out, "%05d\\n", i);
+        fputs("in vain\\n", err); return fclose(out);"""
+    path = bundle.add(program("app", body), "/app")
+    (bundle.tree / "var/log").mkdir(parents=True)
+    (bundle.tree / "var/log/access").symlink_to("/dev/stdout")
+    run(path, stdout="".join(f"{i:05}\n" for i in range(20000)))

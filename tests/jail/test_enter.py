@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -27,27 +28,26 @@ def test_proc_is_of_the_jail_where_mounts_are_permitted(
     if become is nobody:
         for path in (bundle.top, bundle.tree):
             os.lchown(path, NOBODY, NOBODY)
-    command = "readlink /proc/self/exe; echo out > /dev/stdout; ls -d /proc/[0-9]* | wc -l"
+    command = "test -e /proc/self/exe && echo out > /dev/stdout; ls -d /proc/[0-9]* | wc -l"
     # The first process of the namespace, the shell, ls and wc.
-    expected = "/bin/busybox\nout\n4"
+    expected = "out\n4"
     forked(become, lambda: jail.check(str(bundle.tree), ["/f"], command=command, stdout=expected))
 
 
 def test_nothing_is_mounted_for_others(bundle: Bundle) -> None:
-    path = bundle.write("/f", "#!/bin/sh\nsleep 0.1\n", 0o755)
     with nothing_mounting():
         before = Path("/proc/self/mounts").read_text()
-        jail.check(str(bundle.tree), [path])
+        jail.check(str(bundle.tree), [], command="sleep 0.1")
         assert Path("/proc/self/mounts").read_text() == before
 
 
 def test_what_is_missing_for_a_jail_is_said(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse() -> tuple[bool, bool]:
+    def refuse(_: object) -> NoReturn:
         raise PermissionError(1, "Operation not permitted", "unshare")
 
-    monkeypatch.setattr(enter, "_isolate", refuse)
+    monkeypatch.setattr(enter, "isolate", refuse)
     with pytest.raises(jail.JailUnavailable) as failure:
         jail.check(str(bundle.tree), ["/f"])
     assert "CAP_SYS_CHROOT" in str(failure.value)

@@ -1,31 +1,37 @@
-"""What a jail has of a container, and which program a name means in it."""
+"""What a jail has of a container: devices, files, environment."""
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from magicpak import jail
 from magicpak.jail import furnish
-from magicpak.system.tools import ToolNotFound
-from support.jails import Bundle, Run, message
+from magicpak.system.user import User
+from support.jails import Bundle, Run
+from support.privileges import NOBODY, docker_build, forked, full, nobody
 from support.programs import Compile
 
 pytestmark = pytest.mark.needs("root", "busybox", "cc")
 
+DIFFERS = "the test differs from a container"
 
-def test_container_has_devices_proc_and_temporary_directories(run: Run, bundle: Bundle) -> None:
+
+def test_container_has_devices_and_proc_and_no_more(run: Run, bundle: Bundle) -> None:
     command = """set -e
         echo lost > /dev/null; head -c 4 /dev/zero | od -An -tx1
         test $(head -c 8 /dev/urandom | wc -c) = 8; test -c /dev/random; test -c /dev/tty
         ! echo x > /dev/full
-        touch /tmp/a /dev/shm/b; stat -c %a /tmp /dev/shm; pwd; ls -l /dev/stdout | sed 's/.*> //'
-        test -e /proc/self/exe"""
+        touch /dev/shm/b; stat -c %a /dev/shm; pwd; ls -l /dev/stdout | sed 's/.*> //'
+        test -e /proc/self/exe; echo *"""
     got = run(
         bundle.write("/f", "", 0o755),
         command=command,
-        stdout="00 00 00 00\n1777\n1777\n/\n/proc/self/fd/1",
+        stdout="00 00 00 00\n1777\n/\n/proc/self/fd/1\ndev etc f proc sys",
     )
     assert got == ()
     assert os.listdir(bundle.tree) == ["f"]
@@ -39,8 +45,9 @@ def test_environment_is_clean(
     body = "for (extern char **environ; *environ; environ++) puts(*environ); return 0;"
     path = bundle.add(program("show", body.replace("extern char **environ", "")), "/bin/show")
     bundle.write("/etc/passwd", "root:x:0:0::/home/r:\n")
-    shown = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nPWD=/\nSHLVL=1"
-    run(path, command="show | sort", stdout=f"HOME=/home/r\n{shown}")
+    shown = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    run(path, stdout=f"{shown}\nHOME=/home/r")
+    run(path, command="show | sort", stdout=f"HOME=/home/r\n{shown}\nPWD=/\nSHLVL=1")
 
 
 def test_environment_is_as_given(run: Run, bundle: Bundle) -> None:
@@ -54,84 +61,69 @@ def test_environment_is_as_given(run: Run, bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ls", "test", "[", "clang-format", "echo", "env", "kill", "xargs", "ts", "[["]
-)
-def test_name_finds_the_bundled_program_before_an_applet(
-    run: Run, bundle: Bundle, program: Compile, name: str
+    ("passwd", "expected"),
+    [
+        ("", User(0, 0, (0,), "/", "root")),
+        ("daemon:x:1:1::/usr/sbin:\nroot:x:0:0:root:/root:/bin/sh\n",
+         User(0, 0, (0,), "/root", "root")),
+        ("toor:x:0:5::/t:\nroot:x:0:0::/root:\n", User(0, 5, (5,), "/t", "toor")),
+        ("root:x:0:0:::\n", User(0, 0, (0,), "/", "root")),
+    ],
+)  # fmt: skip
+def test_root_is_as_the_bundle_has_it(tmp_path: Path, passwd: str, expected: User) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text(passwd)
+    assert furnish.root_user(str(tmp_path)) == expected
+
+
+@pytest.mark.parametrize("target", ["/run/resolve/stub.conf", "../run/x", "/etc/resolv.conf-"])
+def test_file_that_a_runtime_gives_takes_the_place_of_the_bundles(
+    run: Run, bundle: Bundle, target: str
 ) -> None:
-    path = bundle.add(program("mine", 'puts("mine"); return 0;'), f"/usr/bin/{name}")
-    run(path, command=f"{name} x", stdout="mine")
-
-
-@pytest.mark.parametrize("directory", ["/usr/bin", "/bin", "/opt/some where"])
-def test_children_of_the_command_find_the_bundled_program_too(
-    run: Run, bundle: Bundle, program: Compile, directory: str
-) -> None:
-    path = bundle.add(program("mine", 'puts("mine"); return 0;'), f"{directory}/ls")
-    command = (
-        "ls; echo / | xargs ls; env ls; timeout 5 ls; find /proc -maxdepth 0 -exec ls \\;; "
-        "sh -c ls; (exec ls); command ls; nice ls 2>&1 | grep -v nice; echo $(ls) | cat"
-    )
-    run(path, command=command, stdout="mine\n" * 9)
-
-
-def test_program_outside_path_is_found_by_name(run: Run, bundle: Bundle, program: Compile) -> None:
-    hello = program("hello", 'puts("hello"); return 0;')
-    run(bundle.add(hello, "/opt/a:b/hello"), command="hello", stdout="hello")
-    run(bundle.add(hello, "/x/hello"), command="command -v hello", stdout="/x/hello")
-
-
-def test_applets_are_beside_the_bundle_and_never_in_it(run: Run, bundle: Bundle) -> None:
-    path = bundle.write("/bin/sed", "#!/bin/sh\necho mine\n", 0o755)
-    bundle.write("/bin/busybox", "#!/bin/sh\necho not busybox\n", 0o755)
+    """A link leads to where it is put, inside the jail, whether that is there or not."""
+    bundle.write("/etc/hosts", "1.2.3.4 elsewhere\n")
+    bundle.write("/etc/hostname", "elsewhere\n")
+    (bundle.tree / "etc/resolv.conf").symlink_to(target)
     before = bundle.snapshot()
-    run(path, command="sed; busybox; echo x | tr x y", stdout="mine\nnot busybox\ny")
+    command = "grep -c elsewhere /etc/hosts /etc/hostname; cat /etc/resolv.conf"
+    resolvers = Path("/etc/resolv.conf").read_text()
+    altered = run(
+        command=f"{command}; test $(cat /etc/hostname) = $(hostname); echo x >> /etc/hosts",
+        stdout=f"/etc/hosts:0\n/etc/hostname:0\n{resolvers}",
+    )
+    assert altered == ()
     assert bundle.snapshot() == before
 
 
-def test_own_shell_of_the_bundle_is_used(run: Run, bundle: Bundle) -> None:
-    path = bundle.add("/bin/dash", "/bin/sh")
-    bundle.write("/usr/bin/test", "#!/bin/sh\necho mine\n", 0o755)
-    run(path, "/usr/bin/test", command="readlink /bin/sh; /bin/ls -l /bin/ls; test", stdout=None)
-    run(path, "/usr/bin/test", command="test", stdout="mine")
-    text = message(run, path, command="exit 9 || [[ a ]]")
-    assert "exit status: 9" in text
+def test_devices_of_the_bundle_are_hidden_as_in_a_container(bundle: Bundle) -> None:
+    bundle.write("/dev/of-the-bundle", "")
+    jail.check(str(bundle.tree), [], command="ls /dev | grep -c bundle; true", stdout="0")
 
 
-@pytest.mark.parametrize("link", ["usr/bin", "/usr/bin", "../../usr/bin"])
-def test_bin_that_is_a_link_is_followed_inside_the_jail(
-    run: Run, bundle: Bundle, link: str
+@pytest.mark.parametrize(
+    ("become", "said"),
+    [
+        pytest.param(full, [], marks=pytest.mark.needs("mounts"), id="root"),
+        pytest.param(docker_build, [f"{DIFFERS}: {furnish.WITHOUT_MOUNTS}"], id="chroot_alone"),
+        pytest.param(nobody, [f"{DIFFERS}: {furnish.ONE_USER}"],
+                     marks=pytest.mark.needs("userns"), id="nobody"),
+    ],
+)  # fmt: skip
+def test_what_a_jail_cannot_give_is_said_once_at_info(
+    bundle: Bundle, program: Compile, become: Callable[[], None], said: list[str]
 ) -> None:
-    (bundle.tree / "bin").symlink_to(link)
-    path = bundle.write("/usr/bin/mine", "#!/bin/sh\nls -d /usr/bin/sh\n", 0o755)
-    run(path, command="mine", stdout="/usr/bin/sh")
-    assert os.listdir(bundle.tree / "usr/bin") == ["mine"]
+    path = bundle.add(program("app", "return 0;"), "/app")
+    if become is nobody:
+        for place in (bundle.top, *bundle.top.rglob("*")):
+            os.lchown(place, NOBODY, NOBODY)
 
+    def infos() -> list[str]:
+        told: list[str] = []
+        handler = logging.Handler(logging.INFO)
+        handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+        logging.getLogger("magicpak").addHandler(handler)
+        logging.getLogger("magicpak").setLevel(logging.INFO)
+        jail.check(str(bundle.tree), [path, path])
+        return [text for text in told if not text.startswith("test: ")]
 
-def test_applets_stay_in_order_when_some_are_hidden() -> None:
-    names = ("[", "[[", "ls", "true", "truncate", "ts", "tt")
-    table = b"\0" + b"".join(name.encode() + b"\0" for name in names)
-    content = furnish.adapt(b"ELF" + table + b"\0/proc/self/exe\0", names, {"ls", "["}, "/bin/b")
-    assert content == b"ELF\0Z\0[[\0lr\0true\0truncate\0ts\0tt\0\0/bin/b\0\0\0\0\0\0\0\0\0"
-    content = furnish.adapt(table, names, {"ts"}, "/bin/busybox")
-    assert content is None or content.split(b"\0")[1:-1] == sorted(content.split(b"\0")[1:-1])
-
-
-def test_busybox_without_a_table_of_names_is_used_with_aliases(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(furnish, "adapt", lambda *_: None)
-    path = bundle.write("/usr/bin/ls", "#!/bin/sh\necho mine\n", 0o755)
-    assert jail.check(str(bundle.tree), [path], command="ls", stdout="mine") == ()
-
-
-def test_busybox_that_is_not_static_is_refused(bundle: Bundle) -> None:
-    with pytest.raises(jail.BusyboxNotStatic, match="busybox-static"):
-        jail.check(str(bundle.tree), ["/f"], is_static=lambda _: False)
-    with pytest.raises(jail.BusyboxNotStatic, match="/bin/ls is dynamically linked"):
-        jail.check(str(bundle.tree), ["/f"], busybox="/bin/ls")
-
-
-def test_missing_busybox_is_named_with_its_package(bundle: Bundle) -> None:
-    with pytest.raises(ToolNotFound, match="busybox-static"):
-        jail.check(str(bundle.tree), ["/f"], busybox="no-such-busybox")
+    assert forked(become, infos) == said

@@ -91,7 +91,8 @@ def test_a_disk_that_has_no_room_for_the_test_is_named(tmp_path: Path) -> None:
     report = pack(Options(("/bin/true",), str(tmp_path / "measured")))
     room = f"size={report.size + (500 << 10)}"  # less than a busybox
     with mounted(tmp_path / "small", "-t", "tmpfs", "-o", room, "tmpfs"):
-        message = failed(magicpak("--test", "/bin/true", tmp_path / "small" / "out"))
+        test = ("--test", "--test-command=:")
+        message = failed(magicpak(*test, "/bin/true", tmp_path / "small" / "out"))
         start = "IO error: No space left on device (os error 28): "
         assert message.startswith(f"{start}{tmp_path}/small/")
         assert list((tmp_path / "small").iterdir()) == []

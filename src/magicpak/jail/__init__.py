@@ -1,6 +1,7 @@
-"""Test a bundle as a container would run it: in a root of its own, with busybox beside it."""
+"""Test a bundle as a container would run it: in a root of its own, as ``docker run`` gives it."""
 
-from magicpak.jail.check import ENVIRONMENT, check
+from magicpak.jail.check import check
+from magicpak.jail.container import ENVIRONMENT
 from magicpak.jail.errors import (
     BusyboxNotStatic,
     CheckFailed,

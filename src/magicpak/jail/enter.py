@@ -1,222 +1,208 @@
-"""Enter a jail: in the new process, before the program starts, with what the kernel permits.
-
-chroot(2) alone serves root in a default ``docker build``; where mounts are permitted, the process
-gets namespaces of its own (unshare(2)), without privileges by user_namespaces(7). Every mount is
-made in the new process' own mount namespace, so that no other process ever sees one.
-"""
+"""Enter a jail, start a program in it, and tell how that ends."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
+import errno
 import os
 import signal
+import stat
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import NoReturn
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, NoReturn
 
+from magicpak.jail import descendants, furnish, streams
+from magicpak.jail.container import CAPABILITIES, UMASK
+from magicpak.jail.isolation import Isolation, isolate, pivot
+from magicpak.jail.outcome import ENDED, LACKING, REFUSED, UNSTARTED, tell
+from magicpak.jail.streams import Relay
 from magicpak.system import kernel
-
-log = logging.getLogger(__name__)
+from magicpak.system.user import User
 
 UNAVAILABLE = 125
 """Exit status when the jail cannot be entered."""
 
-DESCRIPTORS = 65536
+TRACING = User(0, 0, (0,), "/", "root")
 
-ROUNDS = 500
-"""How often processes are looked for: those found may have started others."""
+PATIENCE = 10
+"""Seconds in which a tracer has to attach."""
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
-    """What a process needs to know about the jail that it enters, as paths of the host."""
+class Room(NamedTuple):
+    """A jail, and how processes are in it."""
 
     root: str
-    proc: str
-    """The jail's /proc."""
-    devices: tuple[tuple[str, str], ...]
-    """Devices of the host, and the empty files that stand for them in the jail."""
+    """A path of the host."""
+    user: User
+    env: Mapping[str, str]
+
+
+class Tracer(NamedTuple):
+    """A command that attaches to the process whose number is added to it."""
+
+    argv: tuple[str, ...]
+    log: str
+    """Where it writes what the process does."""
+
+
+class Start(NamedTuple):
+    """What is started in a jail."""
+
+    program: str | int
+    """A path of the jail, or a descriptor of a busybox, of which the jail has no file."""
+    argv: tuple[str, ...]
     executable: str
     """What /proc/self/exe is, as a path of the jail, where /proc cannot be mounted."""
+    stdin: bool
+    """Whether it has one; else it reads /dev/null."""
 
 
-def entrance(room: Room, report: int, *, chroot: bool = True) -> Callable[[], None]:
-    """Make the function that puts a new process into the jail.
+def entrance(
+    room: Room, start: Start, report: int, tracer: Tracer | None = None
+) -> Callable[[], NoReturn]:
+    """Make the function by which a new process enters the jail and starts the program.
 
-    Of the processes that it starts one returns; another waits for that one, and ends as it ended.
-    When the jail cannot be entered, the reason is written to the descriptor ``report``. Without
-    ``chroot`` the process stays in the host's root, ready for a program that calls chroot(2).
+    The process itself waits until all has ended. What there is to tell goes into the pipe
+    ``report``.
     """
 
-    def enter() -> None:
+    def enter() -> NoReturn:
         try:
-            mounts, processes = _isolate()
-            if processes:
-                _start_init()
-            worker = os.fork()
-            if worker:
-                _watch(worker)
-            # A command that kills its process group must not hit the one who waits for it.
-            os.setsid()
+            descriptors = _forget_the_caller()
+            # A tracer has to be as mighty as what it traces: root, where there is one user.
+            isolation = isolate(TRACING if tracer else room.user)
+            if isolation.alone and (init := os.fork()):
+                _wait_for(init, descriptors)
             kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-            _furnish(room, mounts)
-            os.umask(0o022)
-            if chroot:
+            kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+            ready = _furnish(room.root, start, isolation, report)
+            relay = None
+            if not isolation.alone:
+                relay = streams.relay(room.root, descriptors, stdin=start.stdin)
+            # The tracer is no program of the jail.
+            if inside := isolation.mounts and not tracer:
+                pivot(room.root)
+            if worker := os.fork():
+                _keep(worker, report, descriptors, relay)
+            if tracer:
+                _attach(tracer)
+            if not inside:
                 os.chroot(room.root)
                 os.chdir("/")
+            _start(ready, room, isolation, report)
         except OSError as e:
-            os.write(report, f"{e.strerror}: {e.filename}".encode(errors="surrogateescape"))
-            os._exit(UNAVAILABLE)
+            tell(report, REFUSED, f"{e.strerror}: {e.filename}")
+        os._exit(UNAVAILABLE)
 
     return enter
 
 
-def _isolate() -> tuple[bool, bool]:
-    """Get namespaces; tell whether mounts can be made, and whether processes are numbered anew."""
-    user, group = os.geteuid(), os.getegid()
-    try:
-        kernel.unshare(kernel.CLONE_NEWNS)
-    except OSError:
-        if _may_chroot():
-            # For root this is nearer to a container than a user namespace, in which it could not
-            # become any other user.
-            return False, False
-        kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS)
-        # Of a process that has changed its user, /proc/self belongs to root (proc(5)).
-        kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
-        _write("/proc/self/setgroups", "deny")
-        _write("/proc/self/uid_map", f"0 {user} 1")
-        _write("/proc/self/gid_map", f"0 {group} 1")
-    try:
-        kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
-    except OSError:
-        # A mount would be seen by others.
-        return False, False
-    try:
-        kernel.unshare(kernel.CLONE_NEWPID)
-    except OSError:
-        return True, False
-    return True, True
+def _forget_the_caller() -> list[int]:
+    """Give up the signals and descriptors that no container has; return the latter."""
+    for number in range(1, signal.NSIG):
+        # None is for those that the C library keeps for itself.
+        if signal.getsignal(number) not in (signal.SIG_DFL, None):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.umask(UMASK)
+    descriptors = [0, 1, 2]
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError):  # that of the listing itself
+            if descriptor > 2:
+                os.set_inheritable(descriptor, False)
+                descriptors.append(descriptor)
+    return descriptors
 
 
-def _may_chroot() -> bool:
-    try:
-        os.chroot("/")
-    except OSError:
-        return False
-    return True
-
-
-def _start_init() -> None:
-    """Start the first process of a pid namespace: it reaps, and its end kills all the others."""
-    if os.fork():
-        return
+def _wait_for(init: int, descriptors: Sequence[int]) -> NoReturn:
+    """Wait outside the namespaces for their first process."""
+    _close(descriptors)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    os.closerange(0, DESCRIPTORS)
-    while True:
-        signal.pause()
+    os.waitpid(init, 0)
+    os._exit(0)
 
 
-def _watch(worker: int) -> NoReturn:
-    """Wait for the process in the jail, kill what it left behind, and end as it ended."""
+def _close(descriptors: Iterable[int]) -> None:
     # The caller waits for the end of its pipes.
-    os.closerange(0, DESCRIPTORS)
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-    status = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
-    _kill_descendants(frozenset())
-    if status < 0:
-        # The core dump, where one is wanted, is the program's.
-        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
-        with contextlib.suppress(OSError, ValueError):
-            signal.signal(-status, signal.SIG_DFL)
-        os.kill(os.getpid(), -status)
-    os._exit(status if status >= 0 else 128 - status)
-
-
-def _furnish(room: Room, mounts: bool) -> None:
-    """Give the jail its /proc, and the devices that could not be made."""
-    # In a container that hides parts of /proc, only what is there already may be mounted.
-    if not mounts or not (
-        _mounted("proc", room.proc, kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC, "proc")
-        or _mounted("/proc", room.proc, kernel.MS_BIND | kernel.MS_REC)
-    ):
-        # upx-packed programs open it, and the loader takes $ORIGIN from it. It is wrong for every
-        # program but this one; nothing at all would be wrong for this one too.
-        link = os.path.join(room.proc, "self", "exe")
-        os.makedirs(os.path.dirname(link), exist_ok=True)
-        if not os.path.lexists(link):
-            os.symlink(room.executable, link)
-    for device, place in room.devices:
-        if mounts and _mounted(device, place, kernel.MS_BIND):
-            continue
-        # An empty file reads like /dev/null, and like no other device.
-        if os.path.basename(place) != "null":
-            os.unlink(place)
-
-
-def _mounted(source: str, target: str, flags: int, kind: str | None = None) -> bool:
-    try:
-        kernel.mount(source, target, kind, flags)
-    except OSError:
-        return False
-    return True
-
-
-def _write(path: str, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY)
-    try:
-        os.write(descriptor, text.encode())
-    finally:
+    for descriptor in descriptors:
         os.close(descriptor)
 
 
-@contextlib.contextmanager
-def adopting() -> Iterator[None]:
-    """Become the parent of orphans, as prctl(2) gives it, and at the end kill all new children.
+def _furnish(root: str, start: Start, isolation: Isolation, report: int) -> Start:
+    """Give the jail what a container has, and tell what it lacks; adapt the start to that."""
+    for lacking in furnish.mount(root) if isolation.mounts else furnish.make(root):
+        tell(report, LACKING, lacking)
+    if isolation.mapped:
+        tell(report, LACKING, furnish.ONE_USER)
+    if furnish.has_proc(root):
+        return start
+    furnish.point_proc(root, start.executable)
+    if isinstance(start.program, int):
+        return start._replace(program=furnish.place_shell(root, start.program))
+    return start
 
-    A daemon in the jail may have another user, session and root, but it cannot leave this tree.
-    """
-    before = _descendants(frozenset())
-    was = kernel.prctl(kernel.PR_GET_CHILD_SUBREAPER)
-    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+
+def _keep(worker: int, report: int, descriptors: Sequence[int], relay: Relay | None) -> NoReturn:
+    """Reap all processes until the program ends, tell how, and end the others."""
+    _close(each for each in descriptors if each != report)
+    while True:
+        pid, status = os.wait()
+        if pid == worker:
+            break
+    tell(report, ENDED, os.waitstatus_to_exitcode(status))
+    # Else this is the first process of a pid namespace, with which the kernel ends all others.
+    if relay is not None:
+        descendants.kill(spared=frozenset({relay.pid}))
+        relay.finish()
+    os._exit(0)
+
+
+def _attach(tracer: Tracer) -> None:
+    """Become a tracer, whose child returns from here as soon as it is traced."""
+    if tracee := os.fork():
+        os.execv(tracer.argv[0], [*tracer.argv, str(tracee)])  # noqa: S606 - there never is a shell
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        # A process has a tracer a moment before that sees its calls: this one for example.
+        with contextlib.suppress(FileNotFoundError):
+            if os.stat(tracer.log).st_size:
+                return
+        time.sleep(0.001)
+    raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT), tracer.argv[0])
+
+
+def _start(start: Start, room: Room, isolation: Isolation, report: int) -> NoReturn:
+    """Become the program, in the root of the jail."""
+    # A command that kills its process group must not hit the one who waits for it.
+    os.setsid()
+    if not start.stdin:
+        with contextlib.suppress(FileNotFoundError):
+            null = os.open("/dev/null", os.O_RDONLY)
+            os.dup2(null, 0)
+    _become(room.user, isolation)
+    # Cleared by a change of the user.
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     try:
-        yield
-    finally:
-        _kill_descendants(before)
-        kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, was)
+        os.execve(start.program, start.argv, room.env)  # noqa: S606 - as above
+    except OSError as e:
+        tell(report, UNSTARTED, e.errno)
+    os._exit(UNAVAILABLE)
 
 
-def _kill_descendants(spared: frozenset[int]) -> None:
-    for _ in range(ROUNDS):
-        found = _descendants(spared)
-        if not found:
-            return
-        for pid in found:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
-        time.sleep(0.002)
-
-
-def _descendants(spared: frozenset[int]) -> frozenset[int]:
-    """Return the processes below this one, without those below a spared one (proc(5), stat)."""
-    children: dict[int, list[int]] = {}
-    for name in filter(str.isdecimal, os.listdir("/proc")):
-        # A process may end in the meantime.
-        with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as status:
-            parent = int(status.read().rpartition(b")")[2].split()[1])
-            children.setdefault(parent, []).append(int(name))
-    found: set[int] = set()
-    pending = [os.getpid()]
-    while pending:
-        below = set(children.get(pending.pop(), ())) - spared
-        found |= below
-        pending += below
-    return frozenset(found)
+def _become(user: User, isolation: Isolation) -> None:
+    """Take the capabilities, groups and user of a container's process."""
+    with contextlib.suppress(OSError):
+        kernel.prctl(kernel.PR_CAP_AMBIENT, kernel.PR_CAP_AMBIENT_CLEAR_ALL)
+        # The first that is refused is one that the kernel does not know.
+        for capability in sorted(frozenset(range(64)) - CAPABILITIES):
+            kernel.prctl(kernel.PR_CAPBSET_DROP, capability)
+    for descriptor in (0, 1, 2):
+        # /dev/stdout is opened anew, by its owner alone.
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            with contextlib.suppress(OSError):
+                os.fchown(descriptor, user.uid, -1)
+    if not isolation.mapped:
+        os.setgroups(user.groups)
+        os.setgid(user.gid)
+        os.setuid(user.uid)

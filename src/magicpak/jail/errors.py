@@ -31,14 +31,10 @@ class CheckFailed(MagicpakError):
     def __str__(self) -> str:
         parts = [f"Test failed: {printable(self.command)} returned non-zero exit code"]
         parts.append(_ended(self.status))
-        parts += [f"stderr: {_end(self.stderr)}"] if self.stderr.strip() else []
+        parts += [f"stderr: {_both_ends(self.stderr)}"] if self.stderr.strip() else []
         parts += [f"stdout: {_end(self.stdout)}"] if self.stdout.strip() else []
         text = ": ".join(parts[:2]) + "".join(f"; {part}" for part in parts[2:])
-        text += "".join(f"; {printable(reason)}" for reason in self.reasons)
-        if self.missing:
-            includes = " ".join(f"--include {printable(path)}" for path in self.missing)
-            text += f"; looked for in vain, but there on this machine: perhaps add {includes}"
-        return text
+        return text + _found(self.reasons, self.missing)
 
 
 class CheckTimedOut(MagicpakError):
@@ -59,20 +55,23 @@ class OutputDiffers(MagicpakError):
 
     expected: str
     got: str
+    reasons: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    """As in CheckFailed: a program may go on without what it lacks."""
 
     def __str__(self) -> str:
         text = (
             f"Test failed: Test command stdout mismatch. expected: '{_start(self.expected)}', "
             f"but got '{_start(self.got)}'"
         )
-        if max(len(self.expected), len(self.got)) <= SHOWN // 2:
-            return text
-        line, column, at = _difference(self.expected, self.got)
-        expected, got = (_start(side[at : at + 60]) for side in (self.expected, self.got))
-        return (
-            f"{text}; first difference in line {line}, column {column}: "
-            f"expected '{expected}', but got '{got}'"
-        )
+        if max(len(self.expected), len(self.got)) > SHOWN // 2:
+            line, column, at = _difference(self.expected, self.got)
+            expected, got = (_start(side[at : at + 60]) for side in (self.expected, self.got))
+            text += (
+                f"; first difference in line {line}, column {column}: "
+                f"expected '{expected}', but got '{got}'"
+            )
+        return text + _found(self.reasons, self.missing)
 
 
 class JailUnavailable(MagicpakError):
@@ -106,6 +105,20 @@ def _ended(status: int) -> str:
     if not 128 < status < 128 + signal.NSIG:
         return text
     return f"{text}, which is how a shell passes on {process.describe(128 - status)}"
+
+
+def _found(reasons: tuple[str, ...], missing: tuple[str, ...]) -> str:
+    text = "".join(f"; {printable(reason)}" for reason in reasons)
+    if missing:
+        includes = " ".join(f"--include {printable(path)}" for path in missing)
+        text += f"; looked for in vain, but there on this machine: perhaps add {includes}"
+    return text
+
+
+def _both_ends(output: bytes) -> str:
+    # The first error is the cause, the last one is what ended the program.
+    text = printable(one_line(output.decode(errors="surrogateescape")))
+    return text if len(text) <= KEPT else f"{text[: KEPT // 2]} […] {text[-KEPT // 2 :]}"
 
 
 def _end(output: bytes) -> str:

@@ -1,18 +1,13 @@
-"""Say why a command failed in a jail: run it once more under strace(1), look at its programs."""
+"""Say what a run in a jail looked for in vain, with the option that brings it."""
 
 from __future__ import annotations
 
-import logging
 import os
-import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from magicpak import elf
-from magicpak.errors import MagicpakError
+from magicpak.jail.lookups import Lookup
 from magicpak.jail.plant import inside
-
-log = logging.getLogger(__name__)
 
 NAMED = 5
 """How many files a message names."""
@@ -23,48 +18,13 @@ NOT_BUNDLED = ("/proc/", "/sys/", "/dev/", "/run/", "/var/run/", "/tmp/", "/etc/
 SELDOM = ("/locale/", "/gconv/", "/terminfo/", "/localtime", "/nsswitch.conf", "/openssl.cnf")
 """Parts of paths that nearly every program looks for, and does well without."""
 
-COMPATIBLE = {"EM_X86_64": ("EM_386",), "EM_AARCH64": ("EM_ARM",)}
-"""Machines whose programs another one runs too."""
+SHELL = "/bin/sh"
 
-CALL = re.compile(
-    rb'(?P<name>\w+)\((?:(?:AT_FDCWD|\d+), )?"(?P<path>(?:[^"\\]|\\.)*)".*\) += (?P<result>.*)'
-)
+TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - of the jail
+"""Directories that programs expect without making anything there yet."""
 
-
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """A path that was asked for, as strace shows it."""
-
-    path: str
-    found: bool
-    executed: bool
-
-
-def lookups(trace: bytes) -> Iterator[Lookup]:
-    """Read a log of ``strace -f -e trace=file``, from the call of chroot(2) on."""
-    entered = False
-    begun: dict[bytes, bytes] = {}
-    for line in trace.splitlines():
-        pid, _, call = line.partition(b" ")
-        call = call.strip()
-        if call.endswith(b"<unfinished ...>"):
-            begun[pid] = call.removesuffix(b"<unfinished ...>")
-            continue
-        if call.startswith(b"<... "):
-            call = begun.pop(pid, b"") + call.partition(b">")[2]
-        match = CALL.match(call)
-        # Names with escapes are passed over: this gives a hint, and no more.
-        if match is None or b"\\" in match["path"]:
-            continue
-        if match["name"] == b"chroot":
-            entered = True
-            continue
-        # ENOEXEC: a shell then reads the file as a script, and fails by what it finds there.
-        missing = match["result"].startswith((b"-1 ENOENT", b"-1 ENOEXEC"))
-        if entered and (missing or not match["result"].startswith(b"-1")):
-            # The jail is entered in "/"; few programs go elsewhere.
-            path = os.path.join("/", os.fsdecode(match["path"]))
-            yield Lookup(path, not missing, match["name"].startswith(b"execve"))
+KERNEL = ("/proc/", "/sys/", "/dev/")
+"""Directories that no bundle has to bring."""
 
 
 def suspects(
@@ -78,7 +38,8 @@ def suspects(
     # The last thing a program looked for is the likeliest reason for its end.
     for lookup in reversed(listed):
         path = os.path.normpath(lookup.path)
-        if lookup.found or path.startswith(NOT_BUNDLED) or os.path.basename(path) in had:
+        passed_over = path.startswith(NOT_BUNDLED) or path == SHELL or os.path.basename(path) in had
+        if lookup.found or passed_over:
             continue
         if exists(path) and _specific(path) and not os.path.lexists(inside(root, path)):
             # Of several names for one file, the one that was tried first.
@@ -99,43 +60,45 @@ def _specific(path: str) -> bool:
     return path.count("/") >= 3 and not name.startswith("lib") and "-linux-" not in name
 
 
-def unstartable(paths: Iterable[str], root: str) -> tuple[str, ...]:
-    """Say of the programs at these paths of the jail what keeps them from being started."""
-    reasons = (_obstacle(path, root) for path in dict.fromkeys(paths))
-    return tuple(reason for reason in reasons if reason is not None)
+def reasons(seen: Sequence[Lookup], root: str, search: Sequence[str]) -> Iterator[str]:
+    """Say which shell, directories and commands a run lacked; ``search`` is its PATH."""
+    asked = any(lookup.path == SHELL and not lookup.found for lookup in seen)
+    if asked and not os.path.lexists(inside(root, SHELL)):
+        yield (
+            f"it starts {SHELL}, as system(3) and popen(3) do, which is not in the bundle: "
+            f"add --include {SHELL}"
+        )
+    for path in _directories(seen, root)[:NAMED]:
+        yield f"it uses the directory {path}, which is not in the bundle: add --mkdir {path}"
+    for name in _commands(seen, search)[:NAMED]:
+        here = shutil.which(name)
+        if here is None:
+            yield f"it runs the command {name}, which this machine does not have either"
+        elif os.path.dirname(here) not in search:
+            yield f"it runs the command {name}: add --include {here}, and its directory to PATH"
 
 
-def _obstacle(path: str, root: str) -> str | None:
-    here = inside(root, path)
-    if not os.path.lexists(here):
-        return f"{path} is not in the bundle"
-    if os.path.isfile(here) and not os.stat(here).st_mode & 0o111:
-        return f"{path} is not executable: its mode is {os.stat(here).st_mode & 0o7777:04o}"
-    interpreter, machine = _needs(here)
-    if machine is not None and machine not in _machines():
-        return f"{path} is for another machine: {machine}"
-    if interpreter is None or os.path.lexists(inside(root, interpreter)):
-        return None
-    return (
-        f"{path} cannot be started, because its interpreter {interpreter} is not in the bundle "
-        f"(--include {interpreter})"
-    )
+def _directories(seen: Sequence[Lookup], root: str) -> list[str]:
+    """Return the absent directories in which something was to be made, or was expected."""
+    found: dict[str, None] = {}
+    for lookup in reversed(seen):
+        path = os.path.normpath(lookup.path)
+        wanted = os.path.dirname(path) if lookup.made else path
+        if lookup.found or not (lookup.made or wanted in TEMPORARY) or path.startswith(KERNEL):
+            continue
+        if not os.path.lexists(inside(root, wanted)):
+            found[wanted] = None
+    return list(found)
 
 
-def _machines() -> tuple[str, ...]:
-    own = elf.read("/proc/self/exe").abi.machine
-    return (own, *COMPATIBLE.get(own, ()))
-
-
-def _needs(here: str) -> tuple[str | None, str | None]:
-    """Return the interpreter that a program or a script names (execve(2)), and its machine."""
-    try:
-        with open(here, "rb") as program:
-            start = program.read(256)
-        if start.startswith(b"#!"):
-            words = start[2:].splitlines()[0].split()
-            return (os.fsdecode(words[0]) if words else None), None
-        found = elf.read(here)
-    except (OSError, MagicpakError, IndexError):
-        return None, None
-    return found.interpreter, found.abi.machine
+def _commands(seen: Sequence[Lookup], search: Sequence[str]) -> list[str]:
+    """Return the names that were looked for in each directory of PATH, and found in none."""
+    asked: dict[str, set[str]] = {}
+    found = set()
+    for lookup in seen:
+        directory, name = os.path.split(lookup.path)
+        if directory in search:
+            asked.setdefault(name, set()).add(directory)
+            if lookup.found:
+                found.add(name)
+    return [name for name, places in asked.items() if places == set(search) and name not in found]

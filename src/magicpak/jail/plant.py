@@ -13,7 +13,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from magicpak.errors import IoError
 from magicpak.system import kernel
@@ -29,8 +29,7 @@ LINKS_FOLLOWED = 40
 Mark = tuple[int, int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Planted:
+class Planted(NamedTuple):
     """The root of a jail, and what it shares with the bundle."""
 
     root: str

@@ -42,4 +42,5 @@ def _test(run: Run, tree: str) -> tuple[str, ...]:
         timeout=options.test_timeout,
         env={**jail.ENVIRONMENT, **dict(pair.split("=", 1) for pair in options.test_env)},
         strace=options.strace,
+        user=run.user,
     )
