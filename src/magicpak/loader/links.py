@@ -1,4 +1,4 @@
-"""Make links by which a loader finds libraries: where a path leads, or in a default directory."""
+"""Make links by which a loader finds libraries: at a needed path, or in a default directory."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from magicpak.plan import Bundle, BundlePath, Link, Meta, Origin, Placed, Why
 
 
 def by_path(bundle: Bundle, lost: Iterable[tuple[str, Root]], host: Host) -> Iterator[Placed]:
-    """Make links where libraries are looked for that are needed by a path relative to ``$ORIGIN``.
+    """Make links to libraries whose needed name is a path relative to ``$ORIGIN``.
 
-    ``lost`` has the paths, and the objects for which the loader looks there.
+    ``lost`` has the expanded paths, and the objects that need them.
     """
     for name, root in lost:
         parent, _, base = name.rpartition("/")
