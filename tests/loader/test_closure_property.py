@@ -263,7 +263,8 @@ def told_by_musl(program: Path, variables: dict[str, str], directory: Path) -> T
         return None
     lines = re.findall(r"^\t(?!libc\.).* => (.*) \(0x", run.stdout, re.MULTILINE)
     found = (os.path.realpath(directory / line) for line in lines if line != MUSL)
-    missing = re.findall(r"library (.*): No such file .*\(needed by", run.stderr)
+    absent = r"library (.*): (?:No such file|Symbolic link loop).*\(needed by"
+    missing = re.findall(absent, run.stderr)
     return list(dict.fromkeys(found)), set(missing)
 
 
