@@ -89,7 +89,7 @@ class Options:
         if not self.inputs:
             raise Unsupported("nothing is to be bundled; name an executable")
         self.runs()
-        if self.dynamic and self.dynamic_script is not None:
+        if self.dynamic and not self.dynamic_log and self.dynamic_script is not None:
             self._check_script()
         for argument in self.upx_arg if self.compress else ():
             # -o FILE, also at the end of several in one, and --output, which may be shortened.
@@ -128,7 +128,6 @@ class Options:
             "--dynamic-stdin": "give it to the program in the script",
             "--dynamic-command": "run it in the script, after the server and '&'",
             "--dynamic-wait-for": "wait in the script",
-            "--dynamic-log": "it runs nothing: leave one of them out",
         }
         for option, what in advice.items():
             if getattr(self, option.removeprefix("--").replace("-", "_")) not in (None, ()):

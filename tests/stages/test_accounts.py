@@ -59,6 +59,12 @@ def test_who_is_named_by_an_argument_stays(trace: Trace) -> None:
     assert "wheel:x:10:alice,www-data\nalice:x:1501:\nnogroup" in (out / "etc/group").read_text()
 
 
+def test_the_user_of_the_image_stays(trace: Trace) -> None:
+    out = trace("--user=bob")
+    assert (out / "etc/passwd").read_text() == SYSTEM + BOB + NOBODY
+    assert "wheel:x:10:www-data,bob\nbob:x:1502:\nnogroup" in (out / "etc/group").read_text()
+
+
 def test_who_is_numbered_by_an_argument_stays(trace: Trace) -> None:
     assert BOB in (trace("--dynamic-run", "-u 1502:1502") / "etc/passwd").read_text()
 

@@ -178,7 +178,6 @@ def test_a_script_is_ended_by_the_timeout(tmp_path: Path) -> None:
         ("--dynamic-stdin", ""),
         ("--dynamic-command", "x"),
         ("--dynamic-wait-for", "80"),
-        ("--dynamic-log", "x"),
     ],
 )
 def test_options_of_runs_do_not_go_with_a_script(tmp_path: Path, option: tuple[str, str]) -> None:

@@ -237,3 +237,16 @@ def test_only_root_traces_as_another_user_and_everybody_as_itself(open_place: Pa
     assert text.startswith("Unable to run a program as the user daemon: this process is not root's")
     assert forked(nobody, lambda: run("nobody")) == "done"
     assert not (open_place / "daemon").exists()
+
+
+@pytest.mark.needs("busybox", "root")
+@pytest.mark.parametrize("privileges", ["full", "bare"])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("daemon", "1 1 1 /usr/sbin"), ("54321:7", "54321 7 7 /"), ("root", "0 0 0 /root")],
+)
+def test_the_test_is_the_users(tmp_path: Path, privileges: str, text: str, expected: str) -> None:
+    command = "echo $(id -u) $(id -g) $(id -G) $HOME"
+    line = ("--user", text, "--test", "--test-command", command, "--test-stdout", expected)
+    line += ("/bin/true", str(tmp_path / "out"))
+    assert not (bare(*line) if privileges == "bare" else done(magicpak(*line)))

@@ -45,6 +45,8 @@ def sift(run: Run, bundle: Bundle) -> Bundle:
     if not people:
         return bundle
     numbers = {os.getuid(), os.getgid()}
+    if run.user is not None:
+        numbers |= {run.user.uid, *run.user.groups}
     for _, item in bundle:
         numbers |= {item.entry.meta.uid, item.entry.meta.gid}
     words = _words(run)
@@ -100,7 +102,7 @@ def _words(run: Run) -> set[str]:
     """Return what the traced runs were told by their arguments, their stdin and this user."""
     options = run.options
     texts = [*options.dynamic_arg, *options.dynamic_run, options.dynamic_stdin or ""]
-    texts += [options.dynamic_command or "", *os.environ.values()]
+    texts += [options.dynamic_command or "", options.dynamic_script or "", *os.environ.values()]
     return {word for text in texts for word in re.findall(r"[\w.-]+", text)}
 
 
