@@ -22,15 +22,21 @@ kill -INT $!
 wait $!
 """
 
+TEST = f"""\
+initdb -D {DATA} --auth trust > /dev/null
+echo "$(id -un): $(echo 'select 42' | postgres --single -D {DATA} postgres | grep -o 42)"
+"""
+
 DOCKERFILE = f"""\
 FROM debian:bookworm
 RUN apt-get update && apt-get install -y --no-install-recommends postgresql strace busybox-static
 COPY --from=magicpak/magicpak /magicpak /usr/bin/magicpak
-COPY exercise.sh /exercise.sh
+COPY exercise.sh test.sh /
 ENV PATH={BIN}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 WORKDIR /var/lib/postgresql
 RUN magicpak -v {BIN}/initdb {BIN}/postgres {BIN}/psql /bundle --user postgres \\
-      --dynamic --dynamic-script "$(cat /exercise.sh)" --mkdir /var/run/postgresql
+      --dynamic --dynamic-script "$(cat /exercise.sh)" \\
+      --test --test-stdout 'postgres: 42' --test-command "$(cat /test.sh)"
 FROM scratch
 COPY --from=0 /bundle /.
 ENV PATH={BIN}
@@ -45,6 +51,7 @@ def test_postgres_is_bundled_by_one_call_and_starts(
     assert single
     engine.base("bookworm")
     (tmp_path / "exercise.sh").write_text(EXERCISE)
+    (tmp_path / "test.sh").write_text(TEST)
     (tmp_path / "Dockerfile").write_text(DOCKERFILE)
     image = "magicpak-test/postgres"
     engine.build(tmp_path, image)
