@@ -60,7 +60,7 @@ def test_damage_is_never_raised(
         owners = inventory.owners([*PATHS, f"{PATHS[2]}.moved"])
         found = [package for path in PATHS for package in inventory.find(path[-1] * 300)]
         for package in (*owners.values(), *found):
-            inventory.files(package)
+            inventory.run_time_files(package)
             inventory.licence_files(package)
             inventory.checksums(package)
         if flips == 0 and cut is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 
 from magicpak.host.sysroot import Sysroot
@@ -13,6 +13,7 @@ from magicpak.inventory.database import Database
 from magicpak.inventory.dpkg import Dpkg
 from magicpak.inventory.package import Package, PackageType
 from magicpak.inventory.rpm import Rpm
+from magicpak.inventory.run_time import run_time_files
 from magicpak.inventory.spelling import Spellings
 from magicpak.plan import LINKS_FOLLOWED, Bundle, BundlePath, File, Item, Why
 
@@ -81,6 +82,10 @@ class Inventory:
     def files(self, package: Package) -> tuple[str, ...]:
         """List what a package has, directories too, as its database spells it."""
         return self._databases[package.type].files(package)
+
+    def run_time_files(self, package: Package, languages: Collection[str] = ()) -> tuple[str, ...]:
+        """List what of a package is used at run time, translations into ``languages`` too."""
+        return run_time_files(self.files(package), languages)
 
     def licence_files(self, package: Package) -> tuple[str, ...]:
         """List the files with the text of the licence of a package."""
