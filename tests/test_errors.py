@@ -30,6 +30,7 @@ from magicpak.plan import (
 )
 from magicpak.plan.patterns import InvalidPattern
 from magicpak.stages.compress import CompressionFailed, NothingCompressed
+from magicpak.stages.packages import PackageNotFound
 from magicpak.system.process import TimedOut
 from magicpak.system.tools import ToolNotFound
 from magicpak.system.user import UnknownUser, UserRefused
@@ -76,6 +77,7 @@ EXAMPLES = {
     LogNotWritten: ("No space left on device",),
     UnknownUser: ("nemo", "user", "/etc/passwd"),
     UserRefused: ("nobody", "this process is not root's"),
+    PackageNotFound: ("nope", "/"),
     NoAnswer: (":80", "it ended", b""),
     NotALog: ("trace.log",),
     NotStarted: ("app", b"exec format error\n"),

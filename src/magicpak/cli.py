@@ -152,6 +152,8 @@ general = options(GENERAL)
         help="Bundle the files and directories that match, and the libraries they need.")
 @bundle("-e", "--exclude", metavar="GLOB", multiple=True,
         help="Leave out of the bundle what matches. Applied last.")
+@bundle("--package", metavar="NAME", multiple=True,
+        help="Bundle the run-time files of an installed package, and the libraries they need.")
 @bundle("--mkdir", metavar="PATH", multiple=True, help="Create this directory in the bundle.")
 @bundle("-r", "--install-to", metavar="PATH",
         help="Install the executable at this path of the bundle; in this directory if it ends "

@@ -35,6 +35,7 @@ class Options:
     output: str
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    package: tuple[str, ...] = ()
     mkdir: tuple[str, ...] = ()
     install_to: str | None = None
     merged_usr: bool = False

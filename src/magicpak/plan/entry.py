@@ -49,6 +49,7 @@ class Why(Enum):
     TRACED = "used in the traced run by"
     EXECUTED = "executed in the traced run by"
     INCLUDED = "included by"
+    PACKAGE = "of the package"
     LINK = "link from"
     MKDIR = "made by --mkdir"
     MERGED = "made by --merged-usr"

@@ -1,0 +1,56 @@
+"""Add the run-time files of installed packages, and the libraries they need: ``--package``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from magicpak.errors import MagicpakError, printable
+from magicpak.plan import Bundle, Origin, Placed, Why
+from magicpak.stages.libraries import with_libraries
+from magicpak.stages.run import Run
+
+if TYPE_CHECKING:
+    from magicpak.inventory import Inventory, Package
+
+log = logging.getLogger(__name__)
+
+
+class PackageNotFound(MagicpakError):
+    """No installed package has the name."""
+
+    name: str
+    root: str
+    """Where packages were looked for."""
+
+    def __str__(self) -> str:
+        return (
+            f"Unable to find the package {printable(self.name)}: none of that name is installed "
+            f"below {self.root}; install it, or name its files with --include"
+        )
+
+
+def add(run: Run, bundle: Bundle) -> Bundle:
+    """Add the files of each package, of every architecture. Raises PackageNotFound."""
+    if not run.options.package:
+        return bundle
+    from magicpak.inventory import Inventory  # noqa: PLC0415  only who asks for one reads any
+
+    inventory = Inventory(run.host)
+    for name in run.options.package:
+        packages = inventory.find(name)
+        if not packages:
+            raise PackageNotFound(name, run.host.sysroot or "/")
+        placed = [found for each in packages for found in _entries(run, inventory, each)]
+        log.info("package %s: %d entries", name, len(placed))
+        bundle = with_libraries(run, placed, bundle)
+    return bundle
+
+
+def _entries(run: Run, inventory: Inventory, package: Package) -> Iterator[Placed]:
+    origin = Origin(Why.PACKAGE, str(package))
+    for path in inventory.run_time_files(package):
+        # dpkg lists also what it was told not to install (path-exclude, dpkg.cfg(5)).
+        if run.host.status(path) is not None:
+            yield from run.host.entries(path, run.host.place(path), origin)
