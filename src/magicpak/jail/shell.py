@@ -155,7 +155,7 @@ def hide(content: bytes, applets: Sequence[str], hidden: Collection[str]) -> byt
     Its table has them in order, each ending in NUL.
     """
     table = b"".join(name.encode() + b"\0" for name in applets)
-    if content.count(b"\0" + table) != 1:
+    if content.count(table) != 1:
         return None
     names = [name.encode() for name in applets]
     for i, applet in enumerate(applets):
@@ -165,7 +165,7 @@ def hide(content: bytes, applets: Sequence[str], hidden: Collection[str]) -> byt
             if other is None:
                 return None
             names[i] = other
-    return content.replace(b"\0" + table, b"\0" + b"".join(name + b"\0" for name in names))
+    return content.replace(table, b"".join(name + b"\0" for name in names))
 
 
 def _unused(name: bytes, before: bytes, after: bytes) -> bytes | None:
