@@ -61,18 +61,22 @@ def test_environment_is_as_given(run: Run, bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize(
-    ("passwd", "expected"),
+    ("passwd", "group", "expected"),
     [
-        ("", User(0, 0, (0,), "/", "root")),
-        ("daemon:x:1:1::/usr/sbin:\nroot:x:0:0:root:/root:/bin/sh\n",
+        ("", "", User(0, 0, (0,), "/", "0")),
+        ("daemon:x:1:1::/usr/sbin:\nroot:x:0:0:root:/root:/bin/sh\n", "root:x:0:\n",
          User(0, 0, (0,), "/root", "root")),
-        ("toor:x:0:5::/t:\nroot:x:0:0::/root:\n", User(0, 5, (5,), "/t", "toor")),
-        ("root:x:0:0:::\n", User(0, 0, (0,), "/", "root")),
+        ("toor:x:0:5::/t:\nroot:x:0:0::/root:\n", "", User(0, 5, (5,), "/t", "toor")),
+        ("root:x:0:0:::\n", "bin:x:1:daemon,root\nwheel:x:10:root\nsys:x:3:toor\n",
+         User(0, 0, (0, 1, 10), "/", "root")),
     ],
 )  # fmt: skip
-def test_root_is_as_the_bundle_has_it(tmp_path: Path, passwd: str, expected: User) -> None:
+def test_root_is_as_the_bundle_has_it(
+    tmp_path: Path, passwd: str, group: str, expected: User
+) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/passwd").write_text(passwd)
+    (tmp_path / "etc/group").write_text(group)
     assert furnish.root_user(str(tmp_path)) == expected
 
 

@@ -21,7 +21,7 @@ from magicpak.jail.container import (
     Mount,
 )
 from magicpak.jail.plant import inside
-from magicpak.system import kernel
+from magicpak.system import kernel, user
 from magicpak.system.user import User
 
 WITHOUT_MOUNTS = (
@@ -49,16 +49,16 @@ def prepare(root: str) -> None:
         name = os.uname().nodename
         _write(root, "/etc/hosts", f"{HOSTS}127.0.0.1\t{name}\n")
         _write(root, "/etc/hostname", f"{name}\n")
-        _write(root, "/etc/resolv.conf", _resolvers())
+        _write(root, "/etc/resolv.conf", _content("/etc/resolv.conf"))
         if not os.path.lexists(table := os.path.join(inside(root, "/etc"), "mtab")):
             os.symlink("/proc/mounts", table)
     except OSError as e:
         raise IoError.of(e) from e
 
 
-def _resolvers() -> str:
-    with contextlib.suppress(OSError), open("/etc/resolv.conf", errors="surrogateescape") as file:
-        return file.read()
+def _content(path: str) -> str:
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        return os.fsdecode(file.read())
     return ""
 
 
@@ -68,20 +68,15 @@ def _write(root: str, path: str, text: str) -> None:
     # What is there may be a link to the bundle's own file.
     with contextlib.suppress(FileNotFoundError):
         os.unlink(here)
-    with open(here, "x", errors="surrogateescape") as file:
-        file.write(text)
+    with open(here, "xb") as file:
+        file.write(os.fsencode(text))
     os.chmod(here, 0o644)
 
 
 def root_user(root: str) -> User:
-    """Return what the bundle's passwd(5) says of root, as container runtimes take it."""
-    with contextlib.suppress(OSError), open(inside(root, "/etc/passwd"), "rb") as lines:
-        for line in lines:
-            name, *fields = os.fsdecode(line).rstrip("\n").split(":")
-            if len(fields) >= 5 and fields[1] == "0" and fields[2].isdecimal():
-                gid = int(fields[2])
-                return User(0, gid, (gid,), fields[4] or "/", name)
-    return User(0, 0, (0,), "/", "root")
+    """Return root as the bundle's passwd(5) and group(5) have it, as container runtimes do."""
+    passwd, group = (_content(inside(root, f"/etc/{name}")) for name in ("passwd", "group"))
+    return user.find("0", passwd, group)
 
 
 # In the new process
