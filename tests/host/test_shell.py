@@ -91,7 +91,8 @@ def test_what_is_no_shell_script_is_read_as_far_as_it_is_one(text: str) -> None:
 PIECES = [
     "$(", ")", "`", '"', "'", "${", "}", "$((", "((", "(", "case x in ", "a)", ";;", "esac", "\n",
     "<<E", "E\n", "[[", "]]", "if ", "fi", "f()", "{", "#", " ", "\\", "<(", "&&", "|", "a=", "$0",
-    "exec ", "$x", "$'", "eval ", "trap ", "sh -c ", "1>", "&>", "for ", "\t", "function f ",
+    "exec ", "-a ", "env ", "$x", "$'", "eval ", "trap ", "sh -c ", "1>", "&>", "for ", "\t",
+    "function f ",
 ]  # fmt: skip
 
 
@@ -157,6 +158,12 @@ def test_the_commands_of_a_script_are_those_that_a_shell_looks_for(tmp_path: Pat
         ("set -e\nexport A=b\nB=c\nexec -a x -- ruby -x \"$0\"\n", ["ruby"]),
         ("exec \"$(dirname \"$0\")\"/python \"$0\"\n", ["/where/it/is/python", "dirname"]),
         ("exec sed \"$@\"\n", []),
+        ("exec \"$PYTHON\" \"$0\" \"$@\"\n", []),
+        ("exec \"$0.real\" \"$0\" \"$@\"\n", []),
+        ("exec \"$0\" -x\n", []),
+        ("exec -a \"$0\"\n", []),
+        ("exec env \"$0\"\n", []),
+        ("exec tclsh \"$0\" \"$(no-such-command)\"\n", ["tclsh"]),
         ("if a; then exec gosu b \"$0\" \"$@\"; fi\n", []),
         ("a\nexec b \"$0\"\n", []),
         ("(exec a \"$0\")\n", []),

@@ -1,4 +1,4 @@
-"""Which programs a shell script runs, as far as its text names them; nothing is run. Pure."""
+"""Find the programs that a shell script names, by reading it. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BUILTINS = frozenset(
     ulimit umask unalias unset wait whence
     """.split()  # noqa: SIM905  as text it can be read
 )
-"""What a shell does by itself, without a program."""
+"""Commands that a shell executes without a program."""
 
 PREFIXES = {
     "chpst": ("/ubemdopfcrtknPn", 0), "command": ("", 0), "env": ("uCS", 0), "exec": ("a", 0),
@@ -25,20 +25,21 @@ PREFIXES = {
     "setsid": ("", 0), "stdbuf": ("ioe", 0), "su-exec": ("", 1), "sudo": ("CDghpRrTtUu", 0),
     "time": ("fo", 0), "timeout": ("ks", 1), "tini": ("ep", 0), "xargs": ("adEILnPs", 0),
 }  # fmt: skip
-"""Commands that run the one after them: their options with a value, and how many operands."""
+"""Commands that run their argument: the options with a value, and the number of operands before."""
 
 NESTED = 3
 """Levels of scripts in scripts (eval, trap, sh -c) that are read."""
 
 NO_COMMANDS = frozenset({":", "export", "set", "true", "unset"})
-"""What may stand before a handover."""
+"""Commands that may precede a handover."""
 
 _ASSIGNMENT = re.compile(r"\w+(?:\[[^]]*\])?\+?=")
+_PATH = re.compile(r"[^\0-\2]+")
 _NAME = re.compile(r"[\w./+@:,%][\w./+@:,%-]*")
 
 
 def commands(text: str) -> tuple[str, ...]:
-    """List the commands that a script names literally, without its functions and builtins."""
+    """List the commands that a script names literally, except for functions and builtins."""
     names: set[str] = set()
     functions: set[str] = set()
     texts = [text]
@@ -52,10 +53,11 @@ def commands(text: str) -> tuple[str, ...]:
 
 
 def handover(text: str, directory: str) -> tuple[str, ...]:
-    """List what it takes where a script in a directory has itself run by another program at once.
+    """List the programs by which a script in ``directory`` has itself run, before all else.
 
     So do scripts in two languages, ``exec tclsh "$0" "$@"``, and those of pip where the path is too
-    long for ``#!``: ``'''exec' "/path/python" "$0" "$@"``. What finds that path is listed too.
+    long for ``#!``: ``'''exec' "/path/python" "$0" "$@"``. If a script finds the program beside
+    itself, the commands that find it are listed too.
     """
     helpers: list[str] = []
     for words, nested in Script(text).commands:
@@ -66,17 +68,27 @@ def handover(text: str, directory: str) -> tuple[str, ...]:
             if rest and (found := handover(rest[0], directory)):
                 return found
         elif name == "exec" and ITSELF in rest:
-            program, *arguments = _after_options(rest, *PREFIXES["exec"])
-            run_by = operand(arguments) if is_env(program) else None
-            programs = (program.replace(DIRECTORY, directory), *filter(None, [run_by]), *helpers)
-            return tuple(dict.fromkeys(programs))
+            return _programs(_after_options(rest, *PREFIXES["exec"]), helpers, directory)
         elif name not in NO_COMMANDS:
             break
     return ()
 
 
+def _programs(words: Sequence[str], helpers: Sequence[str], directory: str) -> tuple[str, ...]:
+    """List the programs of a call: the first word, what env(1) runs, and what finds the first."""
+    program, *arguments = words or ("",)
+    found = [program.replace(DIRECTORY, directory)]
+    if is_env(program):
+        found.append(operand(arguments) or "")
+    if DIRECTORY in program:
+        found += helpers
+    if not all(map(_PATH.fullmatch, found)):
+        return ()  # only a run shows it
+    return tuple(dict.fromkeys(found))
+
+
 def _called(words: Sequence[str]) -> Iterator[str]:
-    """Give the name of a simple command, and of those that it runs by its arguments."""
+    """Yield the name of a simple command, and of those that it runs as its arguments."""
     while words := _without_assignments(words):
         name, *rest = words
         yield name
@@ -87,7 +99,7 @@ def _called(words: Sequence[str]) -> Iterator[str]:
 
 
 def _code(words: Sequence[str]) -> str:
-    """Return the argument of a simple command that is a script by itself, if there is one."""
+    """Return the argument of a simple command that is a script; else an empty string."""
     name, *rest = words
     if name in ("eval", "trap"):
         return rest[0] if rest else ""
@@ -102,7 +114,7 @@ def _without_assignments(words: Sequence[str]) -> Sequence[str]:
 
 
 def _after_options(words: Sequence[str], letters: str, operands: int) -> tuple[str, ...]:
-    """Leave out options with their values, and a number of operands."""
+    """Skip the options with their values, and a number of operands."""
     at = 0
     while at < len(words) and words[at].startswith("-"):
         option = words[at]
