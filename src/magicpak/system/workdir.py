@@ -33,6 +33,8 @@ def private(parent: str, prefix: str) -> Iterator[str]:
         with signals.held():
             path = _made(parent, prefix)
         with _locked(path):
+            # Another run removes what is marked and not locked: so the lock comes first.
+            _put_marker(path)
             yield path
     finally:
         if path is not None:
@@ -41,18 +43,18 @@ def private(parent: str, prefix: str) -> Iterator[str]:
 
 
 def _made(parent: str, prefix: str) -> str:
-    """Make a marked directory. Raises IoError."""
     try:
-        path = tempfile.mkdtemp(prefix=prefix, dir=parent)
-        try:
-            with open(os.path.join(path, MARKER), "x", encoding="ascii") as marker:
-                marker.write(_mark(os.lstat(path)))
-        except OSError:
-            discard(path)
-            raise
+        return tempfile.mkdtemp(prefix=prefix, dir=parent)
     except OSError as e:
         raise IoError(e.errno or 0, e.strerror or str(e), parent) from e
-    return path
+
+
+def _put_marker(path: str) -> None:
+    try:
+        with open(os.path.join(path, MARKER), "x", encoding="ascii") as marker:
+            marker.write(_mark(os.lstat(path)))
+    except OSError as e:
+        raise IoError(e.errno or 0, e.strerror or str(e), os.path.dirname(path)) from e
 
 
 def sweep(parent: str) -> None:
