@@ -130,6 +130,8 @@ def _traced(
                 traced.end(GRACE)
             finally:
                 with signals.held():
+                    if tracer.wait(0) is not None:
+                        on_guard.forget(tracer.pid)
                     on_guard.dismiss()
 
 

@@ -27,7 +27,7 @@ class Traced:
     log: str
     patience: float  # seconds after which what is stopped is continued
     main: int | None = None
-    looked: float = 0
+    looked: float = field(default_factory=time.monotonic)
     since: dict[Process, float] = field(default_factory=dict)  # what does not move
 
     def wait(self, seconds: float) -> int | None:
@@ -96,8 +96,10 @@ class Traced:
                 tracees.send(signal.SIGCONT, {self.tracer.pid, *(asked - told)})
                 told |= asked
         finally:
-            with signals.held():
-                tracees.kill(self.tracer.pid, grace)
+            # A tracer that has ended by itself traces nothing more: no process need be looked at.
+            if self.tracer.wait(0) is None:
+                with signals.held():
+                    tracees.kill(self.tracer.pid, grace)
 
     def _tracees(self) -> set[int]:
         return {each.pid for each in tracees.traced_by(self.tracer.pid)}
