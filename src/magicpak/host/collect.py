@@ -14,6 +14,7 @@ from magicpak.errors import IoError
 from magicpak.host.globbing import PSEUDO
 from magicpak.host.sysroot import READ, Sysroot
 from magicpak.plan import (
+    LINKS_FOLLOWED,
     Bundle,
     BundlePath,
     Directory,
@@ -26,7 +27,6 @@ from magicpak.plan import (
     Why,
 )
 from magicpak.system import workdir
-from magicpak.system.beneath import LINKS_FOLLOWED
 
 log = logging.getLogger(__name__)
 

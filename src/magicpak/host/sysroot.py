@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import TYPE_CHECKING
 
 from magicpak.plan import LINKS_FOLLOWED, BundlePath
-from magicpak.system.beneath import Beneath
 from magicpak.system.files import read_regular
+
+if TYPE_CHECKING:
+    from magicpak.system.beneath import Beneath
 
 READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 """Not blocking: a FIFO must not stop the run."""
@@ -19,7 +22,11 @@ class Sysroot:
     def __init__(self, sysroot: str = "") -> None:
         """Use the files below ``sysroot``; an empty string is the host itself."""
         self.sysroot = sysroot.rstrip("/")
-        self._beneath = Beneath(self.sysroot) if self.sysroot else None
+        self._beneath: Beneath | None = None
+        if self.sysroot:
+            from magicpak.system.beneath import Beneath  # noqa: PLC0415  it loads ctypes
+
+            self._beneath = Beneath(self.sysroot)
 
     def opened(self, path: str, flags: int = READ) -> int:
         """Open a file, and return the descriptor. Raises OSError, ValueError for a NUL."""
