@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 
+from magicpak.host import script
 from magicpak.trace.calls import Kind
 from magicpak.trace.strace_log import Access
 
 _PYC = re.compile(r"(.*/)__pycache__/([^/.]+)\.[^/]+\.pyc", re.S)
-_SCRIPT = re.compile(rb"#![ \t]*(/[^ \t\n]+)")
-_SCRIPTS = 5  # how many scripts may be one another's interpreter, execve(2)
 _NO_NEED = frozenset((Kind.STARTED, Kind.ABSENT, Kind.DENIED, Kind.REMOVED))
 
 
@@ -43,13 +41,13 @@ def executed(accesses: Iterable[Access]) -> Iterator[str]:
 
 def _interpreters(path: str) -> Iterator[str]:
     """Return what the kernel opens to run a script, which strace cannot see: execve(2)."""
-    for _ in range(_SCRIPTS):
+    for _ in range(script.DEPTH):
         try:
             with open(path, "rb") as file:
-                script = _SCRIPT.match(file.read(256))
-        except OSError:
+                line = script.first_line(path, file.read(script.LINE))
+        except (OSError, script.ScriptFailed):
             return
-        if script is None:
+        if line is None or not line.interpreter.startswith("/"):
             return
-        path = os.fsdecode(script[1])
+        path = line.interpreter
         yield path
