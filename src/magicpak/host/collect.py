@@ -27,6 +27,7 @@ from magicpak.plan import (
     Why,
 )
 from magicpak.system import workdir
+from magicpak.system.files import read_regular
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,16 @@ class Host(Sysroot):
             return self._elves[file.identity]
         try:
             return self._read(os.open(file.source, READ | os.O_NOFOLLOW), file.source)
+        except OSError as e:
+            raise IoError.of(e, file.source) from e
+
+    def planned_content(self, file: File) -> bytes:
+        """Read a file of the plan, one of moderate size. Raises IoError."""
+        if file.content is not None:
+            return file.content
+        try:
+            fd = os.open(file.source, READ | os.O_NOFOLLOW)
+            return read_regular(fd, file.source)
         except OSError as e:
             raise IoError.of(e, file.source) from e
 

@@ -17,14 +17,13 @@ from typing import NamedTuple
 
 from magicpak.errors import IoError
 from magicpak.system import kernel
+from magicpak.system.beneath import LINKS_FOLLOWED
 from magicpak.system.workdir import discard
 
 log = logging.getLogger(__name__)
 
 FICLONE = 0x40049409
 """ioctl_ficlone(2): share the extents of a file, copying on write."""
-
-LINKS_FOLLOWED = 40
 
 Mark = tuple[int, int, int, int]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Set
 
 from magicpak.host import Host
 from magicpak.loader import cache
-from magicpak.loader.inside import directories
+from magicpak.loader.inside import BundleView, directories
 from magicpak.loader.mend import needs
 from magicpak.loader.resolve import Root
 from magicpak.loader.search import How
@@ -38,7 +38,7 @@ def in_default_directories(
     """Make links by which loaders find without a cache what ``needs`` lists."""
     made: set[BundlePath] = set()
     for loader, entry in needs(bundle, roots, wanted, host):
-        defaults = directories(loader, bundle)
+        defaults = directories(loader, BundleView(bundle, host))
         place = _default_directory(bundle, defaults)
         if place is None or cache.directory(entry.path) in defaults:
             continue

@@ -70,7 +70,7 @@ def losses_without_proc(
 def _found(origin: str, root: Root, view: BundleView) -> Closure:
     if root.loader is None:
         return Closure()
-    loader = inside(root.loader, view.bundle, root.elf)
+    loader = inside(root.loader, view, root.elf)
     return closure(root.elf, origin, loader, view, Environment())
 
 

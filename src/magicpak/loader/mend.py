@@ -17,10 +17,11 @@ from magicpak.loader.cache import CacheEntry
 from magicpak.loader.library import Library
 from magicpak.loader.resolve import Root
 from magicpak.loader.search import Flavour, Loader
-from magicpak.plan import NO_FILE, Bundle, BundlePath, Entry, File, Meta, Origin, Placed, Why
+from magicpak.plan import Bundle, BundlePath, Entry, Origin, Placed, Why, generated
 
 log = logging.getLogger(__name__)
 
+GENERATED = Origin(Why.CACHE)
 CACHE = BundlePath("/etc/ld.so.cache")
 CONFIGURATION = BundlePath("/etc/ld.so.conf")
 DROP_IN = BundlePath("/etc/ld.so.conf.d/magicpak.conf")
@@ -76,13 +77,13 @@ def configuration(
     if not entries and bundle.get(CACHE) is None:
         return
     little_endian = all(root.elf.abi.little_endian for root in roots)
-    yield _generated(CACHE, cache.serialise(entries, little_endian))
+    yield generated(CACHE, cache.serialise(entries, little_endian), GENERATED)
     # ldconfig(8) searches these without a configuration.
     defaults = {each for root in roots if root.loader for each in root.loader.directories}
     directories = sorted({cache.directory(entry.path) for entry in entries} - defaults)
     if directories:
         text = "".join(f"{directory}\n" for directory in directories)
-        yield _generated(conf, os.fsencode(text))
+        yield generated(conf, os.fsencode(text), GENERATED)
 
 
 def put(bundle: Bundle, made: Collection[Placed]) -> Bundle:
@@ -118,12 +119,8 @@ def _taken_over(bundle: Bundle, loader: Loader) -> Iterator[Need]:
 
 def _musl_list(loader: Loader, paths: Iterable[str]) -> Placed:
     lines = dict.fromkeys((*loader.directories, *map(os.path.dirname, paths)))
-    return _generated(musl_path(loader), os.fsencode("".join(f"{line}\n" for line in lines)))
-
-
-def _generated(path: BundlePath, content: bytes) -> Placed:
-    entry = File(path, NO_FILE, len(content), Meta(0o644), content=content)
-    return Placed(path, entry, Origin(Why.CACHE))
+    content = os.fsencode("".join(f"{line}\n" for line in lines))
+    return generated(musl_path(loader), content, GENERATED)
 
 
 def musl_path(loader: Loader) -> BundlePath:

@@ -2,7 +2,6 @@
 
 from magicpak.plan.bundle import LINKS_FOLLOWED, Bundle
 from magicpak.plan.entry import (
-    NO_FILE,
     BelowFile,
     BundlePath,
     Directory,
@@ -15,11 +14,11 @@ from magicpak.plan.entry import (
     Placed,
     PlaceTaken,
     Why,
+    generated,
 )
 
 __all__ = [
     "LINKS_FOLLOWED",
-    "NO_FILE",
     "BelowFile",
     "Bundle",
     "BundlePath",
@@ -33,4 +32,5 @@ __all__ = [
     "PlaceTaken",
     "Placed",
     "Why",
+    "generated",
 ]

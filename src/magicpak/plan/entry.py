@@ -106,6 +106,10 @@ class File(NamedTuple):
             return self.identity, self.patch
         return self.packed or (self.identity, self.content)
 
+    def with_content(self, content: bytes) -> File:
+        """Return it with generated content, in the place of its own."""
+        return self._replace(size=len(content), content=content)
+
 
 NO_FILE = (0, 0)
 """The identity of a generated file."""
@@ -134,6 +138,11 @@ class Placed(NamedTuple):
     path: BundlePath
     entry: Entry
     origin: Origin
+
+
+def generated(path: BundlePath, content: bytes, origin: Origin) -> Placed:
+    """Place a file that is made for the bundle: root's, 0644."""
+    return Placed(path, File(path, NO_FILE, len(content), Meta(0o644), content=content), origin)
 
 
 class Item(NamedTuple):

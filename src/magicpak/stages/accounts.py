@@ -65,7 +65,7 @@ def sift(run: Run, bundle: Bundle) -> Bundle:
         if path not in tables or not isinstance(entry, File):
             return entry
         content = os.fsencode("".join(_without(gone, tables[path])))
-        return entry._replace(size=len(content), content=content)
+        return entry.with_content(content)
 
     return bundle.change(change)
 

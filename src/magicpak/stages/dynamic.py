@@ -117,7 +117,7 @@ def _entries(
     for placed in host.entries(touched.path, place, origin):
         entry = placed.entry
         if touched.empty and isinstance(entry, File) and not included(touched.path):
-            entry = entry._replace(size=0, content=b"")
+            entry = entry.with_content(b"")
         yield placed._replace(entry=entry)
         if touched.link:
             return

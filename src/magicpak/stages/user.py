@@ -7,21 +7,17 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from magicpak.errors import IoError
+from magicpak.host import Host
 from magicpak.plan import (
-    NO_FILE,
     Bundle,
     BundlePath,
     Entry,
     File,
-    Item,
-    Meta,
     Origin,
-    Placed,
     Why,
+    generated,
 )
 from magicpak.stages.run import Run, tables
-from magicpak.system.files import read_regular
 
 if TYPE_CHECKING:
     from magicpak.system.user import User
@@ -37,22 +33,25 @@ def add(run: Run, bundle: Bundle) -> Bundle:
     if run.user is None:
         return bundle
     people, groups = run.user.lines(*tables(run.host))
-    bundle = _with(bundle, PASSWD, people, run.user)
-    return _with(bundle, GROUP, groups, run.user)
+    bundle = _with(bundle, PASSWD, people, run.user, run.host)
+    return _with(bundle, GROUP, groups, run.user, run.host)
 
 
-def _with(bundle: Bundle, path: BundlePath, lines: Iterable[str], user: User) -> Bundle:
+def _with(
+    bundle: Bundle, path: BundlePath, lines: Iterable[str], user: User, host: Host
+) -> Bundle:
     """Add lines to the table that is planned, or plan one."""
     place = bundle.resolve(path) or path
     item = bundle.get(place)
-    before = _content(item) if item else b""
+    entry = item.entry if item is not None else None
+    before = host.planned_content(entry) if isinstance(entry, File) else b""
     names = {line.partition(b":")[0] for line in before.split(b"\n")}
     wanted = map(os.fsencode, lines)
     lacking = [line for line in wanted if line.partition(b":")[0] not in names]
     if not lacking:
         return bundle
     if item is None:
-        return bundle.add([_generated(path, _joined(lacking), Origin(Why.USER, user.name))])
+        return bundle.add([generated(path, _joined(lacking), Origin(Why.USER, user.name))])
     if item.because(Why.INCLUDED, Why.INPUT):
         # It is as it was asked for.
         name = os.fsdecode(lacking[0].partition(b":")[0])
@@ -62,27 +61,11 @@ def _with(bundle: Bundle, path: BundlePath, lines: Iterable[str], user: User) ->
 
     def change(at: BundlePath, entry: Entry) -> Entry:
         if at == place and isinstance(entry, File):
-            return entry._replace(size=len(content), content=content)
+            return entry.with_content(content)
         return entry
 
     return bundle.change(change)
 
 
-def _content(item: Item) -> bytes:
-    if not isinstance(item.entry, File):
-        return b""
-    if item.entry.content is not None:
-        return item.entry.content
-    source = item.entry.source
-    try:
-        return read_regular(os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), source)
-    except OSError as e:
-        raise IoError.of(e, source) from e
-
-
 def _joined(lines: Iterable[bytes]) -> bytes:
     return b"".join(line + b"\n" for line in lines)
-
-
-def _generated(path: BundlePath, content: bytes, origin: Origin) -> Placed:
-    return Placed(path, File(path, NO_FILE, len(content), Meta(0o644), content=content), origin)
