@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from magicpak import Options, pack
-from support.command import done, magicpak
+from support.command import done, failed, magicpak
 
 pytestmark = pytest.mark.needs("sed", "awk", "sort")
 
@@ -107,3 +107,13 @@ def test_a_script_that_is_no_text_is_no_obstacle(tmp_path: Path) -> None:
     path.chmod(0o755)
     (line,) = told(tmp_path, "run")
     assert "lacks: sed; perhaps" in line
+
+
+@pytest.mark.parametrize("strace", ["strace", "/no/strace"])
+def test_a_failed_test_names_the_commands_that_a_script_names(tmp_path: Path, strace: str) -> None:
+    app = tmp_path / "app"
+    app.write_text("#!/bin/sh\nuname -a || exit 3\n")
+    app.chmod(0o755)
+    error = failed(magicpak("--test", "--strace", strace, app, tmp_path / "out"))
+    assert f"{app} names commands that the bundle lacks: uname; perhaps add --include" in error
+    assert "/uname" in error

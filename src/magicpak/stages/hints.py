@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Iterable, Iterator
@@ -21,29 +22,48 @@ MOST = 256 << 10
 
 def tell(run: Run, bundle: Bundle) -> Bundle:
     """Warn of scripts that cannot run, and log the commands that the bundle lacks for a script."""
+    whole = log.isEnabledFor(logging.INFO)
     for path, file in _scripts(run.host, bundle):
         try:
-            with open(opened(file), "rb") as stream:
-                text = stream.read(LINE)
-                line = first_line(file.source, text)
-                names = named(file.source, line) if line else ()
-                if not names or not log.isEnabledFor(logging.INFO):
-                    continue
-                text += stream.read(MOST)
+            names = _names(file, whole=whole)
         except ScriptFailed as e:
             log.warning("%s", e)
             continue
         except OSError:
             continue  # writing it raises the error
-        names += _commands(names, os.fsdecode(text))
-        if lacking := dict(_lacking(names, run.host, bundle)):
-            log.info(
-                "%s names commands that the bundle lacks: %s; perhaps add %s",
-                path,
-                ", ".join(lacking),
-                " ".join(f"--include {place}" for place in lacking.values()),
-            )
+        if whole and (text := _told(path, names, run.host, bundle)):
+            log.info("%s", text)
     return bundle
+
+
+def lacking(run: Run, bundle: Bundle) -> Iterator[str]:
+    """Say for each script which commands it names and the bundle lacks."""
+    for path, file in _scripts(run.host, bundle):
+        with contextlib.suppress(ScriptFailed, OSError):
+            if text := _told(path, _names(file, whole=True), run.host, bundle):
+                yield text
+
+
+def _names(file: File, *, whole: bool) -> tuple[str, ...]:
+    """List what runs a script and, if it is read whole, the commands that it names.
+
+    Raises ScriptFailed, OSError.
+    """
+    with open(opened(file), "rb") as stream:
+        text = stream.read(LINE)
+        line = first_line(file.source, text)
+        names = named(file.source, line) if line else ()
+        if names and whole:
+            names += _commands(names, os.fsdecode(text + stream.read(MOST)))
+    return names
+
+
+def _told(path: str, names: Iterable[str], host: Host, bundle: Bundle) -> str:
+    found = dict(_lacking(names, host, bundle))
+    if not found:
+        return ""
+    options = " ".join(f"--include {place}" for place in found.values())
+    return f"{path} names commands that the bundle lacks: {', '.join(found)}; perhaps add {options}"
 
 
 def _scripts(host: Host, bundle: Bundle) -> Iterator[tuple[BundlePath, File]]:

@@ -6,6 +6,7 @@ import logging
 
 from magicpak.output import emit
 from magicpak.plan import Bundle
+from magicpak.stages import hints
 from magicpak.stages.run import Run
 
 log = logging.getLogger(__name__)
@@ -20,27 +21,32 @@ def write(run: Run, bundle: Bundle) -> Bundle:
     log.info("write %s", run.options.output)
     with run.show(size) as progress, emit.staged(bundle, run.target, progress) as stage:
         if run.options.test:
-            stage.rewrite(_test(run, stage.tree))
+            stage.rewrite(_test(run, bundle, stage.tree))
         stage.commit()
     log.info("%d files, %d bytes written to %s", files, size, run.options.output)
     return bundle
 
 
-def _test(run: Run, tree: str) -> tuple[str, ...]:
+def _test(run: Run, bundle: Bundle, tree: str) -> tuple[str, ...]:
     """Test the staged bundle; return the paths of the files that the test altered."""
     from magicpak import jail  # noqa: PLC0415  imported only where it is used
 
     log.info("test the bundle")
     options = run.options
-    return jail.check(
-        tree,
-        [each.place for each in run.inputs],
-        command=options.test_command,
-        stdin=options.test_stdin,
-        stdout=options.test_stdout,
-        busybox=options.busybox,
-        timeout=options.test_timeout,
-        env={**jail.ENVIRONMENT, **dict(pair.split("=", 1) for pair in options.test_env)},
-        strace=options.strace,
-        user=run.user,
-    )
+    try:
+        return jail.check(
+            tree,
+            [each.place for each in run.inputs],
+            command=options.test_command,
+            stdin=options.test_stdin,
+            stdout=options.test_stdout,
+            busybox=options.busybox,
+            timeout=options.test_timeout,
+            env={**jail.ENVIRONMENT, **dict(pair.split("=", 1) for pair in options.test_env)},
+            strace=options.strace,
+            user=run.user,
+        )
+    except (jail.CheckFailed, jail.OutputDiffers) as e:
+        # What a trace has shown is told already; of a script, its text tells the rest.
+        e.reasons += tuple(hints.lacking(run, bundle))
+        raise
