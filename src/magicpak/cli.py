@@ -218,6 +218,8 @@ def command(log_level: str, verbose: bool, **settings: Any) -> None:
     from magicpak.options import Options  # noqa: PLC0415  --help need not wait for what works
     from magicpak.pipeline import pack  # noqa: PLC0415  as above
 
+    # Not before: an import may wrap an exception of a signal in one of its own, or lose it.
+    signals.leave_by_exception()
     settings["cc"] = settings["cc"] or None
     pack(Options(**settings), show=console.progress)
 
@@ -229,7 +231,6 @@ def main() -> NoReturn:
     # Older versions of os.walk and shutil.rmtree call themselves once for each level of a tree.
     sys.setrecursionlimit(PATH_MAX)
     _occupy_standard_streams()
-    signals.leave_by_exception()
     status = _status()
     # All is done and cleaned up.
     signals.leave_at_once()

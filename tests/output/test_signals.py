@@ -140,3 +140,27 @@ def handles_signals(pid: int) -> bool:
         return False
     caught = int(status.partition("SigCgt:")[2].split()[0], 16)
     return bool(caught >> (signal.SIGUSR1 - 1) & 1)
+
+
+DESTRUCTOR = """
+import os, signal, time
+from magicpak.system import signals
+class Late:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0)
+signals.leave_by_exception()
+try:
+    late = Late()
+    del late
+    time.sleep(60)
+except signals.Interrupted as e:
+    print(e)
+"""
+
+
+def test_a_signal_that_a_destructor_gets_is_not_lost() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", DESTRUCTOR], capture_output=True, text=True, timeout=20, check=True
+    )
+    assert (run.stdout, run.stderr) == ("ended by SIGTERM\n", "")

@@ -16,6 +16,7 @@ from magicpak.plan.patterns import Matcher
 from magicpak.stages import include
 from magicpak.stages.libraries import with_libraries
 from magicpak.stages.run import Run
+from magicpak.system import signals
 
 if TYPE_CHECKING:
     from magicpak import trace
@@ -49,7 +50,8 @@ def analyse(run: Run, bundle: Bundle) -> Bundle:
 
 def _runs(run: Run) -> Iterator[tuple[str, Iterable[trace.Touched]]]:
     """Make the traced runs, or read them; give the name of each and what it touched."""
-    from magicpak import trace  # noqa: PLC0415  only a run that traces pays for its import
+    with signals.held():  # an import may lose the exception of a signal
+        from magicpak import trace  # noqa: PLC0415  only a run that traces pays for its import
 
     options = run.options
     for path in options.dynamic_log:

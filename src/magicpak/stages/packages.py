@@ -10,6 +10,7 @@ from magicpak.errors import MagicpakError, printable
 from magicpak.plan import Bundle, Origin, Placed, Why
 from magicpak.stages.libraries import with_libraries
 from magicpak.stages.run import Run
+from magicpak.system import signals
 
 if TYPE_CHECKING:
     from magicpak.inventory import Inventory, Package
@@ -35,7 +36,8 @@ def add(run: Run, bundle: Bundle) -> Bundle:
     """Add the files of each package, of every architecture. Raises PackageNotFound."""
     if not run.options.package:
         return bundle
-    from magicpak.inventory import Inventory  # noqa: PLC0415  only who asks for one reads any
+    with signals.held():  # an import may lose the exception of a signal
+        from magicpak.inventory import Inventory  # noqa: PLC0415  only who asks for one reads any
 
     inventory = Inventory(run.host)
     for name in run.options.package:

@@ -8,6 +8,7 @@ from magicpak.output import emit
 from magicpak.plan import Bundle
 from magicpak.stages import hints
 from magicpak.stages.run import Run
+from magicpak.system import signals
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,8 @@ def write(run: Run, bundle: Bundle) -> Bundle:
 
 def _test(run: Run, bundle: Bundle, tree: str) -> tuple[str, ...]:
     """Test the staged bundle; return the paths of the files that the test altered."""
-    from magicpak import jail  # noqa: PLC0415  imported only where it is used
+    with signals.held():  # an import may lose the exception of a signal
+        from magicpak import jail  # noqa: PLC0415  imported only where it is used
 
     log.info("test the bundle")
     options = run.options

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -16,6 +17,8 @@ ENDINGS = tuple(
 
 PATIENCE = 3.0
 """Seconds for cleaning up, before a further signal counts."""
+SOON = 0.01
+"""Seconds, in which a destructor has ended."""
 
 
 class Interrupted(BaseException):
@@ -58,7 +61,9 @@ def leave_at_once() -> None:
 
 def leave_by_exception() -> None:
     """Let a signal raise Interrupted, and none after it for the time of cleaning up."""
-    _install(_Ending())
+    ending = _Ending()
+    sys.unraisablehook = ending.unraisable
+    _install(ending)
 
 
 def _leave(number: int) -> None:
@@ -69,16 +74,30 @@ def _leave(number: int) -> None:
 
 
 class _Ending:
-    """Raises Interrupted, but not again while that is on its way."""
+    """Raises Interrupted, but not again while that is on its way.
+
+    Python loses an exception that is raised in a destructor, and tells sys.unraisablehook: there
+    the clock is set, whose signal raises it once more a moment later.
+    """
 
     def __init__(self) -> None:
         self._begun = -PATIENCE
+        self._lost: int | None = None
 
     def __call__(self, number: int) -> None:
-        # An exception may get lost, in what Python calls at a fork: it can be raised again.
+        number, self._lost = self._lost or number, None
+        # An exception may get lost elsewhere, as in what Python calls at a fork.
         if time.monotonic() - self._begun >= PATIENCE:
             self._begun = time.monotonic()
             raise Interrupted(number)
+
+    def unraisable(self, event: sys.UnraisableHookArgs) -> None:
+        """Take what a destructor raised (sys.unraisablehook)."""
+        if not isinstance(event.exc_value, Interrupted):
+            sys.__unraisablehook__(event)
+            return
+        self._lost, self._begun = event.exc_value.number, -PATIENCE
+        signal.setitimer(signal.ITIMER_REAL, SOON)
 
 
 _leaving: Callable[[int], None] = _leave
