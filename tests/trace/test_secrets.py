@@ -39,6 +39,11 @@ def test_a_secret_is_known_by_its_name_or_place(path: str) -> None:
     assert secrets.by_name(path) is not None
 
 
+def by_content(path: Path) -> str | None:
+    with path.open("rb") as file:
+        return secrets.by_content(str(path), file)
+
+
 @pytest.mark.parametrize("path", PLAIN.split())
 def test_other_names_are_none(path: str) -> None:
     assert secrets.by_name(path) is None
@@ -56,7 +61,7 @@ def test_other_names_are_none(path: str) -> None:
 )
 def test_a_key_is_known_by_its_content(tmp_path: Path, text: str) -> None:
     (tmp_path / "file").write_text(text)
-    assert secrets.by_content(str(tmp_path / "file")) == secrets.KEYS
+    assert by_content(tmp_path / "file") == secrets.KEYS
 
 
 @pytest.mark.parametrize(
@@ -73,7 +78,7 @@ def test_a_key_is_known_by_its_content(tmp_path: Path, text: str) -> None:
 )
 def test_a_password_is_known_by_the_form_of_its_file(tmp_path: Path, text: str) -> None:
     (tmp_path / "file").write_text(text)
-    assert secrets.by_content(str(tmp_path / "file")) == secrets.PASSWORDS
+    assert by_content(tmp_path / "file") == secrets.PASSWORDS
 
 
 @pytest.mark.parametrize(
@@ -89,7 +94,7 @@ def test_a_password_is_known_by_the_form_of_its_file(tmp_path: Path, text: str) 
 )
 def test_other_contents_are_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "file").write_text(text)
-    assert secrets.by_content(str(tmp_path / "file")) is None
+    assert by_content(tmp_path / "file") is None
 
 
 def test_a_secret_is_left_out_by_the_name_of_the_link_or_that_of_the_file(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def _runs(run: Run) -> Iterator[tuple[str, Iterable[trace.Touched]]]:
     options = run.options
     for path in options.dynamic_log:
         log.info("read the trace %s", path)
-        yield path, trace.read_log(path, os.getcwd())
+        yield path, trace.read_log(path, os.getcwd(), run.host)
     if options.dynamic_log:
         return
     if options.dynamic_script is not None:

@@ -115,7 +115,7 @@ class History:
         """Tell whether a file was written to since the run started."""
         if self._started is None:
             return False
-        status = os.lstat(path)  # a time of modification can be set to any time
+        status = self._files.look(path)  # a time of modification can be set to any time
         return min(status.st_mtime_ns, status.st_ctime_ns) >= self._started
 
     def _decide(self, path: str, past: Past) -> bool | None:
@@ -142,11 +142,11 @@ class History:
         if self._started is None:
             return None
         directory = os.path.dirname(path)
-        changed = os.stat(directory).st_mtime_ns
+        changed = self._files.look(directory).st_mtime_ns
         born = kernel.birth(path)
         if born is not None and not self._copied_up(path):
             return born < self._started
-        if min(changed, os.lstat(path).st_mtime_ns) < self._started:
+        if min(changed, self._files.look(path).st_mtime_ns) < self._started:
             return True
         if born is not None and (born < self._started or changed < born):
             return True

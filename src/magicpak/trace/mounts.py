@@ -40,6 +40,11 @@ class Mounts:
         self._contained = contained or self._root.copies_up
 
     @classmethod
+    def none(cls) -> Mounts:
+        """Know of no mounts: what lies below a sysroot is all one."""
+        return cls((), "/", contained=False)
+
+    @classmethod
     def of_this_process(cls) -> Mounts:
         """Read what this process sees."""
         try:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from magicpak.errors import IoError
+from magicpak.host.sysroot import Sysroot
 from magicpak.system import tools
 from magicpak.system.user import User
 from magicpak.trace import log_file
@@ -127,11 +128,11 @@ def _identity(path: str) -> tuple[int, int] | str:
     return status.st_dev, status.st_ino
 
 
-def read_log(path: str, cwd: str) -> tuple[Touched, ...]:
+def read_log(path: str, cwd: str, sysroot: Sysroot | None = None) -> tuple[Touched, ...]:
     """Return what a program touched by the log of ``strace -f -y -xx -o FILE PROGRAM``.
 
     ``cwd`` is the directory in which it was started. The first program executed in the log is not
-    in the result, and nothing is that this host has not.
+    in the result, and nothing is that this host has not, or the sysroot that is ``/`` in the log.
 
     Raises NotALog, LogCut, IoError.
     """
@@ -141,7 +142,7 @@ def read_log(path: str, cwd: str) -> tuple[Touched, ...]:
                 raise NotALog(path)
             if not lines.is_whole():
                 raise LogCut(path)
-            return sift(parse(lines, cwd))
+            return sift(parse(lines, cwd), sysroot=sysroot)
     except OSError as e:
         raise IoError.of(e, path) from e
 

@@ -6,6 +6,7 @@ import fnmatch
 import os
 import re
 import stat
+from typing import BinaryIO
 
 PASSWORDS = "passwords or tokens"
 KEYS = "private keys"
@@ -80,16 +81,12 @@ def by_name(path: str) -> str | None:
     return next((kind for pattern, kind in _PATTERNS if pattern.match(name)), None)
 
 
-def by_content(path: str) -> str | None:
-    """Return what a file holds, where that is secret; None where it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            if path.endswith(".key") and not stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                return KEYS
-            text = file.read(1024)
-            if _PEM in text:  # a key may follow after certificates
-                text += file.read(_PEM_SIZE)
-    except OSError:
-        return None
+def by_content(path: str, file: BinaryIO) -> str | None:
+    """Return what an open file holds, where that is secret. Raises OSError."""
+    if path.endswith(".key") and not stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+        return KEYS
+    text = file.read(1024)
+    if _PEM in text:  # a key may follow after certificates
+        text += file.read(_PEM_SIZE)
     # To look for a few bytes is much faster than to look for a pattern.
     return next((kind for mark, look, kind in _LOOKS if mark in text and look.search(text)), None)

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from magicpak.host.sysroot import Sysroot
 from magicpak.trace import places, secrets
 from magicpak.trace.files import Files
 from magicpak.trace.history import History
@@ -66,24 +67,28 @@ class Touched(NamedTuple):
         return self.what is What.EMPTY
 
 
-def sift(accesses: Iterable[Access], started: int | None = None) -> tuple[Touched, ...]:
+def sift(
+    accesses: Iterable[Access], started: int | None = None, sysroot: Sysroot | None = None
+) -> tuple[Touched, ...]:
     """Keep what a program needs of this machine, and was not made by the program itself.
 
-    ``started`` is when the run started, in nanoseconds of the clock of files.
+    ``started`` is when the run started, in nanoseconds of the clock of files. With a ``sysroot``,
+    the log was recorded where that is ``/``.
     """
     accesses = tuple(accesses)
-    files, mounts = Files(), Mounts.of_this_process()
+    files = Files(sysroot)
+    mounts = Mounts.of_this_process() if files.native else Mounts.none()
     sieve = _Sieve(files, mounts, History(accesses, files, mounts, started))
     found: dict[str, Touched] = {}
     ways: dict[str, Touched] = {}
-    for path, proven in needed(accesses).items():
+    for path, proven in needed(accesses, files).items():
         # It may be gone, or never have been here: another root, another machine.
         with contextlib.suppress(OSError):
             for touched in sieve.decide(path, proven):
                 (found if touched.path == path else ways)[touched.path] = touched
                 if touched.bundled:
                     ways.update((way.path, way) for way in sieve.ways(path))
-    programs = {files.real(path) for path in executed(accesses)}
+    programs = {files.real(path) for path in executed(accesses, files)}
     every = ways | found
     return tuple(
         every[path]._replace(executed=files.real(path) in programs) for path in sorted(every)
@@ -99,7 +104,7 @@ class _Sieve(NamedTuple):
 
     def decide(self, path: str, proven: bool = True) -> Iterator[Touched]:
         """Decide about a path. Raises OSError where it is not there."""
-        is_link = stat.S_ISLNK(os.lstat(path).st_mode)
+        is_link = stat.S_ISLNK(self.files.look(path).st_mode)
         key, real = self.files.canonical(path), self.files.real(path)
         if places.of_the_machine(path) or places.of_the_machine(key):
             return
@@ -109,12 +114,12 @@ class _Sieve(NamedTuple):
             if is_link:
                 yield Touched(path, What.LINK)
                 yield from self._room(real)
-        elif os.path.isdir(real):
+        elif stat.S_ISDIR(mode := self.files.mode(real)):
             yield from self._directory(path, real, is_link)
-        elif os.path.isfile(real):
+        elif stat.S_ISREG(mode):
             if proven:
                 yield self._file(path, {path, key, real}, real)
-        elif is_link and not os.path.lexists(real):
+        elif is_link and not mode:
             yield Touched(path, What.LINK)
 
     def _room(self, real: str) -> Iterator[Touched]:
@@ -125,7 +130,7 @@ class _Sieve(NamedTuple):
 
     def _is_left(self, real: str) -> bool:
         """Tell whether what a link leads to is the runtime's matter, or the run's."""
-        file_of_run = places.of_run(real) and not os.path.isdir(real)
+        file_of_run = places.of_run(real) and not stat.S_ISDIR(self.files.mode(real))
         return (
             places.of_the_machine(real)
             or self.history.made(real)
@@ -165,9 +170,10 @@ class _Sieve(NamedTuple):
             return f"hold {kind}"
         if not self.mounts.keeps(real):
             return MOUNTED
-        if kind := secrets.by_content(real):
-            return f"hold {kind}"
-        if any(map(places.loose, names)) and not os.access(real, os.X_OK):
+        with contextlib.suppress(OSError), self.files.opened(real) as file:
+            if kind := secrets.by_content(real, file):
+                return f"hold {kind}"
+        if any(map(places.loose, names)) and not self.files.mode(real) & 0o111:
             return LOOSE
         return UNSURE if self.history.was_there(real) is None else None
 
