@@ -22,6 +22,7 @@ EMPTIED = "were emptied by the traced run"
 REPLACED = "were replaced by the traced run, which had no use of what was there before"
 UNSURE = "may have been made by the traced run, which cannot be told"
 LOOSE = "lie loose in a temporary directory, as input and output of a run do"
+UNREAD = "this user may not read, and the traced run only looked at"
 MOUNTED = "lie on mounts, which are no part of this file system"
 
 
@@ -170,9 +171,16 @@ class _Sieve(NamedTuple):
             return f"hold {kind}"
         if not self.mounts.keeps(real):
             return MOUNTED
-        with contextlib.suppress(OSError), self.files.opened(real) as file:
-            if kind := secrets.by_content(real, file):
-                return f"hold {kind}"
+        try:
+            with self.files.opened(real) as file:
+                if kind := secrets.by_content(real, file):
+                    return f"hold {kind}"
+        except PermissionError:
+            past = self.history.of(real)
+            if past is not None and not past.used:
+                return UNREAD
+        except OSError:
+            pass  # whoever copies it tells
         if any(map(places.loose, names)) and not self.files.mode(real) & 0o111:
             return LOOSE
         return UNSURE if self.history.was_there(real) is None else None
