@@ -10,6 +10,7 @@ import pytest
 from magicpak.host.sysroot import Sysroot
 from magicpak.trace import Touched, What
 from magicpak.trace.calls import Kind
+from magicpak.trace.files import Files
 from magicpak.trace.strace_log import Access
 from magicpak.trace.touched import LOOSE, MOUNTED, sift
 from support.machine import mounted
@@ -26,7 +27,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def sifted(root: Path, *paths: str, kind: Kind = Kind.USED) -> tuple[Touched, ...]:
-    return sift([Access(path, kind) for path in paths], sysroot=Sysroot(str(root)))
+    return sift([Access(path, kind) for path in paths], files=Files(Sysroot(str(root))))
 
 
 def test_what_only_the_sysroot_has_is_found_and_what_only_the_host_has_is_not(root: Path) -> None:
@@ -52,7 +53,7 @@ def test_a_script_of_the_sysroot_brings_its_interpreter_there(root: Path) -> Non
     (root / "srv" / "shell").write_text("")
     found = sift(
         [Access("/srv/first", Kind.STARTED), Access("/srv/run", Kind.RUN)],
-        sysroot=Sysroot(str(root)),
+        files=Files(Sysroot(str(root))),
     )
     assert [(one.path, one.executed) for one in found] == [("/srv/run", True), ("/srv/shell", True)]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from magicpak.system import kernel
 from magicpak.trace.calls import Kind
-from magicpak.trace.files import Files
+from magicpak.trace.files import Files, down_to
 from magicpak.trace.mounts import Mounts
 from magicpak.trace.strace_log import Access
 
@@ -106,9 +106,9 @@ class History:
 
     def made(self, path: str) -> bool:
         """Tell whether the run made a path, or a directory above it."""
-        if path not in self._made:
-            above = self.made(path.rpartition("/")[0])
-            self._made[path] = above or self.was_there(path) is False
+        for each in down_to(path, self._made):
+            above = self._made[each.rpartition("/")[0]]
+            self._made[each] = above or self.was_there(each) is False
         return self._made[path]
 
     def changed(self, path: str) -> bool:

@@ -11,7 +11,8 @@ from typing import IO
 
 from magicpak.trace import syntax
 
-_LONGEST = 1 << 16  # bytes of the last line, at most
+_LONGEST = 1 << 16  # bytes at the start of a line that are read, and of the last line
+_END = 1 << 12  # bytes at the end of a longer one: strace writes there how a call has ended
 _UNKNOWN = re.compile(rb"= \?$")  # with -qq, an exit(2) comes last
 _DETACHED = re.compile(rb"<detached \.\.\.>$")
 _UNREAD = re.compile(rb"[\d ]*(?:open|openat2?|execve)\((?:[^\",]+, )?0x[\da-f]+, .*\) += \d")
@@ -26,8 +27,17 @@ class LogFile:
 
     def __iter__(self) -> Iterator[bytes]:
         self._file.seek(0)
-        for line in self._file:
+        while line := self._file.readline(_LONGEST):
+            if len(line) == _LONGEST:
+                line += self._rest()
             yield line.rstrip(b"\r\n")
+
+    def _rest(self) -> bytes:
+        """Read the rest of a long line, as of a large write(2), and return its end."""
+        end = b""
+        while not end.endswith(b"\n") and (part := self._file.readline(_LONGEST)):
+            end = (end + part)[-_END:]
+        return end
 
     def unread(self) -> int:
         """Count the successful calls of which strace could not read the path: it has an address.

@@ -5,16 +5,23 @@ from __future__ import annotations
 import functools
 import os
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from magicpak.trace import syntax
+
+PATH_MAX = 4096
+"""Bytes of a path that the kernel takes (limits.h): a longer one names nothing."""
+
+
+_LONGEST = 4 * PATH_MAX + 2  # bytes of such a path as strace writes it
 
 
 @dataclass(slots=True)
 class Place:
     """Where paths of a process start; threads share one (CLONE_FS)."""
 
-    cwd: str
+    cwd: str | None  # None: the log does not tell
     root: str | None  # None: in another mount root, whose paths say nothing about the host
     counts: bool  # what the process touches is asked for
     searched: str | None = None  # where the loader has just looked for a library in vain
@@ -26,6 +33,7 @@ class Processes:
 
     start: Place
     births: dict[bytes, deque[bytes]]  # the parents of a process id, first to last
+    physical: Callable[[str], str]  # resolves links, as the kernel does with a directory
     pending: dict[bytes, bytes] = field(default_factory=dict)  # first halves of calls
     places: dict[bytes, Place] = field(default_factory=dict)
     told: bool = False  # the log tells the start itself, or it is too late for that
@@ -57,9 +65,9 @@ class Processes:
         self.pending.pop(pid, None)
 
     def moves(self, place: Place, cwd: str | None) -> None:
-        """Give a process another directory, where it is known."""
+        """Give a process another directory."""
         self.told = True
-        place.cwd = cwd or place.cwd
+        place.cwd = cwd
 
     def directory(self, place: Place, fd: bytes | None) -> str | None:
         """Return what a relative path is relative to; a cwd that the kernel gives is kept."""
@@ -77,11 +85,12 @@ class Processes:
         """Make a path absolute; None where the log does not tell from which directory."""
         name = text(string)
         start = self.directory(place, fd)
-        if not name or place.root is None:
+        if not name or len(name) >= PATH_MAX or place.root is None:
             return None
         if name.startswith("/"):
             start = start if rooted else place.root
-        return None if start is None else _joined(start, name)
+        joined = None if start is None else _joined(start, name)
+        return None if joined is None or len(joined) >= PATH_MAX else joined
 
     def room(self, path: str, string: bytes) -> str | None:
         """Return the directory that a path lies in, where the process has chosen it.
@@ -106,7 +115,8 @@ class Processes:
 @functools.lru_cache(maxsize=256)  # names come back soon, or never
 def text(string: bytes) -> str | None:
     """Return what a quoted string says; None where it is cut, or damaged."""
-    name = b"\0" if string.endswith(b"...") else syntax.unescape(string[1:-1])
+    cut = string.endswith(b"...") or len(string) > _LONGEST
+    name = b"\0" if cut else syntax.unescape(string[1:-1])
     return None if b"\0" in name else os.fsdecode(name)
 
 

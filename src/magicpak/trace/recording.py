@@ -15,6 +15,7 @@ from magicpak.system.user import User
 from magicpak.trace import log_file
 from magicpak.trace.calls import Kind
 from magicpak.trace.errors import LogCut, NotALog
+from magicpak.trace.files import Files
 from magicpak.trace.session import record
 from magicpak.trace.strace_log import parse
 from magicpak.trace.syntax import A_LOG
@@ -68,7 +69,8 @@ def run(
         user=user,
     )
     with log_file.opened(path) as lines:
-        return sift(parse(lines, os.getcwd()), started)
+        files = Files()
+        return sift(parse(lines, os.getcwd(), physical=files.real), started, files)
 
 
 def run_script(
@@ -108,15 +110,19 @@ def run_script(
     )
     files = {name: {_identity(path) for path in paths} for name, paths in programs.items()}
     wanted = set().union(*files.values())
+    host = Files()
     with log_file.opened(path) as lines:
         accesses = parse(
-            lines, os.getcwd(), lambda path: _identity(path) in wanted or bundled(path)
+            lines,
+            os.getcwd(),
+            lambda path: _identity(path) in wanted or bundled(path),
+            host.real,
         )
     executed = {_identity(one.path) for one in accesses if one.kind is Kind.RUN}
     for name, identities in files.items():
         if identities.isdisjoint(executed):
             log.warning("--dynamic-script has not run %s: what that uses is not known", name)
-    return sift(accesses, started)
+    return sift(accesses, started, host)
 
 
 def _identity(path: str) -> tuple[int, int] | str:
@@ -142,7 +148,8 @@ def read_log(path: str, cwd: str, sysroot: Sysroot | None = None) -> tuple[Touch
                 raise NotALog(path)
             if not lines.is_whole():
                 raise LogCut(path)
-            return sift(parse(lines, cwd), sysroot=sysroot)
+            files = Files(sysroot)
+            return sift(parse(lines, cwd, physical=files.real), files=files)
     except OSError as e:
         raise IoError.of(e, path) from e
 

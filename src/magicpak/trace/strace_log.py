@@ -131,7 +131,8 @@ class _Reader:
         if path is not None and calls.makes(call, rest, error):
             self.add(self.processes.room(path, string), Kind.SEEN)
         if call == b"chdir" and not error:
-            self.processes.moves(self.here, path)
+            cwd = None if path is None else self.processes.physical(path)
+            self.processes.moves(self.here, cwd)
 
     def opened(self, path: str | None, match: re.Match[bytes]) -> str | None:
         """Take in an open(2); return the path of what is behind its path."""
@@ -167,7 +168,7 @@ class _Reader:
         call, rest = match["call"], match["rest"]
         path = syntax.annotated(match["fd"])
         if call == b"fchdir":
-            self.processes.moves(self.here, path)
+            self.processes.moves(self.here, path or self.here.cwd)
             self.add(self.here.cwd if self.here.root is not None else None, Kind.USED)
         elif call == b"execveat":
             self.add(path, Kind.RUN)
@@ -180,7 +181,10 @@ class _Reader:
 
 
 def parse(
-    lines: Iterable[bytes], cwd: str, wanted: Callable[[str], bool] | None = None
+    lines: Iterable[bytes],
+    cwd: str,
+    wanted: Callable[[str], bool] | None = None,
+    physical: Callable[[str], str] = lambda path: path,
 ) -> tuple[Access, ...]:
     """Read a log of ``strace -f -y [-xx] -o FILE PROGRAM`` into what its calls tell, in order.
 
@@ -189,14 +193,15 @@ def parse(
     of processes, what PROGRAM printed) are skipped.
 
     With ``wanted``, those processes alone count that have executed a path of which it is true, and
-    those that they have started since; PROGRAM does not.
+    those that they have started since; PROGRAM does not. ``physical`` resolves the links of a
+    directory, as the kernel does when a process goes there.
     """
     births: dict[bytes, deque[bytes]] = defaultdict(deque)
     for line in lines:
         if born := syntax.BORN.match(line):
             births[born[2]].append(born[1])
     start = Place(cwd, "/", counts=wanted is None)
-    reader = _Reader(Processes(start, births), wanted or (lambda _: True))
+    reader = _Reader(Processes(start, births, physical), wanted or (lambda _: True))
     for line in lines:
         reader.line(line)
     return (*reader.found, *reader.caches.values())

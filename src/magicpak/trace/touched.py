@@ -9,7 +9,6 @@ import stat
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from magicpak.host.sysroot import Sysroot
 from magicpak.trace import places, secrets
 from magicpak.trace.files import Files
 from magicpak.trace.history import History
@@ -69,15 +68,15 @@ class Touched(NamedTuple):
 
 
 def sift(
-    accesses: Iterable[Access], started: int | None = None, sysroot: Sysroot | None = None
+    accesses: Iterable[Access], started: int | None = None, files: Files | None = None
 ) -> tuple[Touched, ...]:
     """Keep what a program needs of this machine, and was not made by the program itself.
 
-    ``started`` is when the run started, in nanoseconds of the clock of files. With a ``sysroot``,
-    the log was recorded where that is ``/``.
+    ``started`` is when the run started, in nanoseconds of the clock of files. ``files`` are
+    those of another machine than this one, a sysroot.
     """
     accesses = tuple(accesses)
-    files = Files(sysroot)
+    files = files or Files()
     mounts = Mounts.of_this_process() if files.native else Mounts.none()
     sieve = _Sieve(files, mounts, History(accesses, files, mounts, started))
     found: dict[str, Touched] = {}
@@ -120,7 +119,7 @@ class _Sieve(NamedTuple):
         elif stat.S_ISREG(mode):
             if proven:
                 yield self._file(path, {path, key, real}, real)
-        elif is_link and not mode:
+        elif is_link and (not mode or stat.S_ISLNK(mode)):  # dangling, or a circle
             yield Touched(path, What.LINK)
 
     def _room(self, real: str) -> Iterator[Touched]:
