@@ -98,3 +98,10 @@ def test_a_chain_of_links_goes_with_the_one_that_brought_it_in(tmp_path: Path) -
     bundle = Bundle().add(Host().entries(str(first), BundlePath(str(first)), GLOB))
     assert len(bundle) == 40
     assert len(bundle.without(lambda path: path.endswith("l00"))) == 0
+
+
+@pytest.mark.parametrize("name", ["root", "cwd", "task/{}/root"])
+def test_a_link_of_the_kernel_to_what_a_process_has_open_is_not_followed(name: str) -> None:
+    """As ``/proc/self/*`` has one to the root of all."""
+    path = f"/proc/self/{name.format(os.getpid())}"
+    assert [found for found, _ in planned(Path(path))] == [path]

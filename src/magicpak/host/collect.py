@@ -32,6 +32,7 @@ from magicpak.system.files import read_regular
 log = logging.getLogger(__name__)
 
 CAPABILITY = "security.capability"
+_OF_THE_KERNEL = tuple(f"{pseudo}/" for pseudo in PSEUDO)
 ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.ENAMETOOLONG)
 
 
@@ -131,8 +132,10 @@ class Host(Sysroot):
                 text = self.place(following)
             relocated = False
             yield Placed(place, Link(text, self._meta(source, status)), origin)
-            source, place, origin = following, place.target(text), Origin(Why.LINK, place)
-            if place.startswith(tuple(f"{pseudo}/" for pseudo in PSEUDO)):
+            link = place
+            source, place, origin = following, link.target(text), Origin(Why.LINK, link)
+            # Those of proc(5) lead to what a process has open: the root of all, for one.
+            if any(path.startswith(_OF_THE_KERNEL) for path in (link, place)):
                 log.info("%s (%s) is skipped: the kernel provides it at run time", place, origin)
                 return
         log.warning("%s (%s) is skipped: too many levels of symbolic links", source, origin)
