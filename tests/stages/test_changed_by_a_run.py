@@ -24,21 +24,31 @@ def test_what_one_run_makes_is_not_there_for_the_next(tmp_path: Path) -> None:
 
 def test_what_a_run_changes_is_told_and_what_it_empties_comes_empty(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
-    for name in ("log", "data", "cut"):
+    for name in ("log", "data", "cut", "old"):
         (tmp_path / "d" / name).write_text("" if name == "log" else "before")
     script = f"import os; os.chdir('{tmp_path}/d'); write = lambda *a: open(*a).write('x'); "
-    script += "write('log', 'a'); write('data', 'r+'); write('cut', 'w')"
+    script += "write('log', 'a'); write('data', 'r+'); write('cut', 'w'); write('old', 'a')"
     arguments = [f"--dynamic-arg={part}" for part in ("-c", script)]
     command = ("-d", *arguments, "/usr/bin/python3", tmp_path / "out")
-    start = "warning: bundled as they are now: files that were"
+    start, end = "warning: bundled empty: files that", "to bundle them as they are now: --include"
     assert done(magicpak(*command)) == [
-        f"{start} emptied by the traced run: --exclude {tmp_path}/d/cut",
-        f"{start} written to during the traced run: --exclude {tmp_path}/d/data",
+        f"{start} the traced run only wrote to; {end} {tmp_path}/d/old",
+        f"{start} were emptied by the traced run; {end} {tmp_path}/d/cut",
+        "warning: bundled as they are now: files that were written to during the traced run: "
+        f"--exclude {tmp_path}/d/data",
     ]
     bundled = tmp_path / "out" / str(tmp_path)[1:] / "d"
     assert {path.name: path.read_text() for path in bundled.iterdir()} == {
-        "log": "", "cut": "", "data": "xefore"
+        "log": "", "cut": "", "old": "", "data": "xefore"
     }  # fmt: skip
+
+
+def test_what_a_run_only_wrote_to_has_its_content_if_it_is_included(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("before,")
+    arguments = ("--dynamic-arg=-c", f"--dynamic-arg=echo after >> {tmp_path}/log")
+    command = ("-d", *arguments, "-i", tmp_path / "log", "/bin/sh", tmp_path / "out")
+    assert done(magicpak(*command)) == []
+    assert (tmp_path / "out" / str(tmp_path)[1:] / "log").read_text() == "before,after\n"
 
 
 @pytest.mark.needs("root")

@@ -20,6 +20,9 @@ def told(*lines: str) -> list[tuple[str, str]]:
     [
         ('open("/d/f", O_RDONLY) = 3', ["USED"]),
         ('open("/d/f", O_RDWR) = 3', ["USED"]),
+        ('open("/d/f", O_WRONLY|O_APPEND) = 3', ["WRITTEN"]),
+        ('open_by_handle_at(5</d>, {handle_bytes=8}, O_RDONLY) = 3</d/f>', ["USED"]),
+        ('open_by_handle_at(5</d>, {handle_bytes=8}, O_WRONLY) = 3</d/f>', ["WRITTEN"]),
         ('open("/d/f", O_RDWR|O_TRUNC) = 3', ["SEEN", "EMPTIED"]),
         ('open("/d/f", O_RDWR|O_CLOEXEC|O_TMPFILE, 0600) = 3</d/f/#12>(deleted)', ["SEEN"]),
         ('open("/d/f", O_RDWR|O_TRUNC|O_TMPFILE, 0600) = 3</d/f/#12>(deleted)', ["SEEN"]),
@@ -49,7 +52,7 @@ def test_a_successful_call_tells_what_was_there(line: str, kinds: list[str]) -> 
         ('open("/d/f", O_WRONLY|O_CREAT|O_TRUNC, 0666) = 3', "EMPTIED"),
         ('open("/d/f", O_RDWR|O_CREAT|O_EXCL, 0600) = 3', "MADE"),
         ('open("/d/f", O_RDWR|O_CREAT, 0600) = 3', "OPENED"),
-        ('open("/d/f", O_WRONLY|O_CREAT|O_APPEND, 0600) = 3', "OPENED"),
+        ('open("/d/f", O_WRONLY|O_CREAT|O_APPEND, 0600) = 3', "LOGGED"),
         ('openat2(5</w>, "/d/f", {flags=O_RDWR|O_CREAT, mode=0600}, 24) = 3', "OPENED"),
         ('creat("/d/f", 0666) = 3', "EMPTIED"),
         ('mkdir("/d/f", 0777) = 0', "MADE"),
@@ -66,7 +69,8 @@ def test_a_call_that_may_make_a_file_shows_its_directory(line: str, kind: str) -
 @pytest.mark.parametrize("call", ["rename", "link"])
 def test_a_call_with_two_paths_shows_the_first_and_both_directories(call: str) -> None:
     kind = "REPLACED" if call == "rename" else "MADE"
-    expected = [("/a/x", "SEEN"), ("/b/y", kind), ("/b", "SEEN")]
+    away = [("/a/x", "AWAY")] if call == "rename" else []
+    expected = [("/a/x", "SEEN"), ("/b/y", kind), *away, ("/b", "SEEN")]
     assert told(f'{call}("/a/x", "/b/y") = 0') == expected
     failed = [("/a/x", "SEEN"), ("/b/y", "SEEN"), ("/b", "SEEN")]
     assert told(f'{call}("/a/x", "/b/y") = -1 EEXIST (File exists)') == failed
@@ -135,8 +139,8 @@ def test_other_errors_prove_no_more_than_they_say(line: str, kinds: list[str]) -
 
 def test_a_directory_that_the_program_went_to_is_its_choice_and_that_of_the_start_is_not() -> None:
     create = 'openat(AT_FDCWD<%s>, "%s", O_WRONLY|O_CREAT, 0666) = 3'
-    assert told(create % ("/w", "out")) == [("/w/out", "OPENED")]
-    assert told(create % ("/elsewhere", "out")) == [("/elsewhere/out", "OPENED")]  # the log's start
+    assert told(create % ("/w", "out")) == [("/w/out", "LOGGED")]
+    assert told(create % ("/elsewhere", "out")) == [("/elsewhere/out", "LOGGED")]  # the log's start
     assert told(create % ("/w", "sub/out"))[1] == ("/w/sub", "SEEN")
     assert told(create % ("/w", "/w/out"))[1] == ("/w", "SEEN")
     assert told('chdir("/v") = 0', create % ("/v", "out"))[2] == ("/v", "SEEN")

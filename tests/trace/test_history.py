@@ -14,7 +14,7 @@ from magicpak.trace.files import Files
 from magicpak.trace.history import History
 from magicpak.trace.mounts import Mounts
 from magicpak.trace.strace_log import Access
-from magicpak.trace.touched import CHANGED, EMPTIED, REPLACED, UNSURE, sift
+from magicpak.trace.touched import CHANGED, EMPTIED, REPLACED, UNSURE, WRITTEN, sift
 from support.traces import (
     HEAD,
     PYTHON,
@@ -93,9 +93,8 @@ def test_a_log_of_python_that_was_there_stays_empty(touch: Touch, empty: Path) -
 @pytest.mark.parametrize(
     "statement",
     [
-        APPEND,
-        BESIDE + APPEND,
-        APPEND + BESIDE,
+        f"open(v[1], O_RDONLY); {APPEND}",
+        f"{APPEND} open(v[1], O_RDONLY);",
         'int f = open(v[1], O_RDWR); write(f, "x", 1);',
         'int f = open(v[1], O_RDWR | O_CREAT, 0600); ftruncate(f, 0); write(f, "x", 1);',
         'FILE *f = fopen(v[1], "r+"); fputs("x", f); fclose(f);',
@@ -107,6 +106,26 @@ def test_a_file_that_was_there_and_is_changed_comes_with_a_note(
     touch: Touch, compiled: Compiled, file: Path, statement: str
 ) -> None:
     assert what(touch(compiled(program(statement)), str(file)), file) == ("FILE", CHANGED)
+
+
+@needs_cc
+@pytest.mark.parametrize(
+    "statement",
+    [
+        APPEND,
+        BESIDE + APPEND,
+        APPEND + BESIDE,
+        f"struct stat s; stat(v[1], &s); {APPEND}",
+        "open(v[1], O_WRONLY);",
+        'int f = open(v[1], O_WRONLY | O_APPEND); write(f, "x", 1);',
+        'FILE *f = fopen(v[1], "a"); fputs("x", f); fclose(f);',
+        SIZED.format("O_WRONLY | O_CREAT | O_APPEND"),
+    ],
+)
+def test_a_file_that_the_run_only_writes_to_comes_empty_with_a_note(
+    touch: Touch, compiled: Compiled, file: Path, statement: str
+) -> None:
+    assert what(touch(compiled(program(statement)), str(file)), file) == ("EMPTY", WRITTEN)
 
 
 @needs_cc

@@ -26,6 +26,13 @@ log = logging.getLogger(__name__)
 NAMED = 20
 """How many paths a warning names."""
 
+TOLD = {
+    "FILE": ("bundled as they are now: files that %s: %s", "--exclude"),
+    "EMPTY": ("bundled empty: files that %s; to bundle them as they are now: %s", "--include"),
+    "NOTHING": ("left out: files that %s; to bundle them: %s", "--include"),
+}
+"""What is said of files by how they are bundled, and the option that changes that."""
+
 
 def analyse(run: Run, bundle: Bundle) -> Bundle:
     """Add what traced runs touched. Raises what ``trace`` raises, and IoError."""
@@ -33,7 +40,7 @@ def analyse(run: Run, bundle: Bundle) -> Bundle:
         return bundle
     included = include.matched(run)
     left_out: set[str] = set()
-    notes: defaultdict[tuple[bool, str], set[str]] = defaultdict(set)
+    notes: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for by, touched in _runs(run):
         # What one run made is there for the next one.
         every = [one for one in touched if not _below(left_out, one.path, run.host)]
@@ -41,7 +48,7 @@ def analyse(run: Run, bundle: Bundle) -> Bundle:
             if not one.bundled:
                 left_out.update((one.path, run.host.real(one.path)))
             if one.note and not included(one.path):
-                notes[one.bundled, one.note].add(one.path)
+                notes[one.what.name, one.note].add(one.path)
         placed = [found for one in every for found in _entries(run.host, one, by, included)]
         bundle = with_libraries(run, placed, bundle)
     _warn(notes)
@@ -125,14 +132,10 @@ def _entries(
             return
 
 
-def _warn(notes: Mapping[tuple[bool, str], Collection[str]]) -> None:
+def _warn(notes: Mapping[tuple[str, str], Collection[str]]) -> None:
     """Warn of files that were left out, or are not as they were, with the option that helps."""
-    for (bundled, note), paths in sorted(notes.items()):
-        option = "--exclude" if bundled else "--include"
+    for (what, note), paths in sorted(notes.items()):
+        told, option = TOLD[what]
         named = [f"{option} {shlex.quote(patterns.escape(path))}" for path in sorted(paths)]
-        listed = " ".join(named[:NAMED])
         more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
-        if bundled:
-            log.warning("bundled as they are now: files that %s: %s%s", note, listed, more)
-        else:
-            log.warning("left out: files that %s; to bundle them: %s%s", note, listed, more)
+        log.warning(told, note, " ".join(named[:NAMED]) + more)

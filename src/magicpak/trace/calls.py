@@ -12,21 +12,23 @@ _LOOKS = """
     utime utimes futimesat utimensat utimensat_time64 name_to_handle_at
     getxattr lgetxattr listxattr llistxattr setxattr lsetxattr removexattr lremovexattr
     inotify_add_watch"""
-_OPENS = "open openat openat2 creat"
+_OPENS = "open openat openat2 creat open_by_handle_at"
 _RUNS = "execve execveat"
 _READS = "chdir fchdir readlink readlinkat"
 _MAKES = "mkdir mkdirat mknod mknodat bind"
 _NAMES = "rename renameat renameat2 link linkat symlink symlinkat"
 _REMOVES = "unlink unlinkat rmdir"
 _BIRTHS = "clone clone3 fork vfork"
-_OTHERS = "chroot pivot_root io_uring_setup"
+_MOUNTS = "mount umount umount2 open_tree move_mount"
+_OTHERS = "chroot pivot_root unshare setns io_uring_setup"
 
 
 def _named(text: str) -> frozenset[bytes]:
     return frozenset(text.encode().split())
 
 
-_ALL = " ".join((_LOOKS, _OPENS, _RUNS, _READS, _MAKES, _NAMES, _REMOVES, _BIRTHS, _OTHERS))
+_OF_FILES = (_LOOKS, _OPENS, _RUNS, _READS, _MAKES, _NAMES, _REMOVES)
+_ALL = " ".join((*_OF_FILES, _BIRTHS, _MOUNTS, _OTHERS))
 
 SYSCALLS = _ALL.split()
 """Calls that take a path, that change what a path means, or that make a process."""
@@ -40,6 +42,8 @@ READLINKS = _named("readlink readlinkat")
 TRUNCATES = _named("truncate truncate64 ftruncate ftruncate64")
 STATS = _named("stat stat64 oldstat statx newfstatat fstatat64 fstat fstat64")
 ROOTS = _named("chroot pivot_root")
+MOUNTS = _named(_MOUNTS)
+NAMESPACES = _named("unshare setns")
 OF_THE_CWD = _named("inotify_add_watch")
 """Calls whose descriptor is not where their path starts."""
 
@@ -60,12 +64,17 @@ class Kind(enum.Enum):
     RUN = enum.auto()  # it was executed
     STARTED = enum.auto()  # it was executed as the first of all: the traced program itself
     OPENED = enum.auto()  # it was opened, and made if it was not there
+    WRITTEN = enum.auto()  # it was opened to be written alone
+    LOGGED = enum.auto()  # the same, and it was made if it was not there
     EMPTIED = enum.auto()  # it was emptied, or made
     EMPTY = enum.auto()  # it is a file without content
     FILLED = enum.auto()  # it is a file with content
     MADE = enum.auto()  # it was made, and was not there
     REPLACED = enum.auto()  # it was put there, whatever was there
     REMOVED = enum.auto()  # it was there, and is no more
+    AWAY = enum.auto()  # it was there, and is at hand by another name
+    BACK = enum.auto()  # it is there again
+    HIDDEN = enum.auto()  # it lies on a file system that the run has mounted
 
 
 def told(call: bytes, rest: bytes, error: bytes | None) -> Iterator[Kind]:
@@ -102,6 +111,15 @@ def _failed(call: bytes, error: bytes) -> Iterator[Kind]:
         yield Kind.SEEN
 
 
+_OPENED = {
+    (False, False): Kind.USED,
+    (False, True): Kind.OPENED,
+    (True, False): Kind.WRITTEN,
+    (True, True): Kind.LOGGED,
+}
+"""By whether it can only be written, and whether it is made."""
+
+
 def _opened(call: bytes, rest: bytes) -> Iterator[Kind]:
     creates = call == b"creat" or b"O_CREAT" in rest
     if b"TMPFILE" in rest:  # a file without a name, in the directory that the path names
@@ -113,7 +131,7 @@ def _opened(call: bytes, rest: bytes) -> Iterator[Kind]:
             yield Kind.SEEN
         yield Kind.EMPTIED
     else:
-        yield Kind.OPENED if creates else Kind.USED
+        yield _OPENED[b"O_WRONLY" in rest, creates]
 
 
 def makes(call: bytes, rest: bytes, error: bytes | None) -> bool:

@@ -15,10 +15,11 @@ from magicpak.trace.mounts import Mounts
 from magicpak.trace.strace_log import Access
 
 _PUTS = frozenset((Kind.MADE, Kind.REPLACED))
-_MAY_MAKE = frozenset((Kind.OPENED, Kind.EMPTIED))
-_STIRS = _PUTS | _MAY_MAKE | {Kind.REMOVED}
+_MAY_MAKE = frozenset((Kind.OPENED, Kind.LOGGED, Kind.EMPTIED))
+_MOVES = frozenset((Kind.AWAY, Kind.BACK))
+_STIRS = _PUTS | _MAY_MAKE | _MOVES | {Kind.REMOVED}
 _USES = frozenset((Kind.USED, Kind.RUN, Kind.STARTED, Kind.OPENED))
-_OF_THE_NAME = _PUTS | {Kind.SEEN, Kind.DENIED, Kind.REMOVED}
+_OF_THE_NAME = _PUTS | _MOVES | {Kind.SEEN, Kind.DENIED, Kind.REMOVED}
 """What is told about a link itself, not about what it leads to."""
 
 
@@ -35,8 +36,17 @@ class Past:
     filled: bool = False
     """It had content when it was first opened."""
     emptied: bool = False
+    written: bool = False
+    """It was opened only to be written."""
     put: bool = False
     """It was removed, or another one was put there."""
+    away: bool = False
+    """It has another name now."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether what is there now, if anything, is another one."""
+        return self.put or self.away
 
     @classmethod
     def begin(cls, kind: Kind) -> Past:
@@ -47,10 +57,14 @@ class Past:
         """Take in what a call tells."""
         if kind in _PUTS or kind is Kind.REMOVED:
             self.put = True
+        elif kind in _MOVES:
+            self.away = kind is Kind.AWAY
+            self.put &= self.away
         elif kind is Kind.EMPTIED:
             self.emptied = True
         elif not (self.emptied or self.put):
             self.used |= kind in _USES
+            self.written |= kind in (Kind.WRITTEN, Kind.LOGGED)
             self.empty |= kind is Kind.EMPTY
             self.filled |= kind is Kind.FILLED
 
@@ -77,6 +91,8 @@ class History:
         accesses = tuple(accesses)
         put = {files.canonical(path) for path, kind, _ in accesses if kind in _PUTS}
         for path, kind, _ in accesses:
+            if kind is Kind.HIDDEN:
+                continue
             for key, about in self._told(files.canonical(path), kind, put):
                 if key not in self._pasts:
                     self._pasts[key] = Past.begin(about)
@@ -111,6 +127,11 @@ class History:
             self._made[each] = above or self.was_there(each) is False
         return self._made[path]
 
+    def lost(self, path: str) -> bool:
+        """Tell whether a run used what was at a path before, and then removed it from there."""
+        past = self._pasts.get(path)
+        return past is not None and past.used and past.gone and bool(past.there or past.filled)
+
     def changed(self, path: str) -> bool:
         """Tell whether a file was written to since the run started."""
         if self._started is None:
@@ -126,7 +147,7 @@ class History:
             if past.there is None or self.changed(path):
                 by_times = self._by_times(path)
         if past.there:  # or what is beside the run has made it
-            return past.put or by_times is not False or self._copied_up(path)
+            return past.gone or by_times is not False or self._copied_up(path)
         if by_times is None and past.filled:
             return True
         # What had no use for the content can make the file as well.

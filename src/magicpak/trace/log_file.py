@@ -15,7 +15,6 @@ _LONGEST = 1 << 16  # bytes at the start of a line that are read, and of the las
 _END = 1 << 12  # bytes at the end of a longer one: strace writes there how a call has ended
 _UNKNOWN = re.compile(rb"= \?$")  # with -qq, an exit(2) comes last
 _DETACHED = re.compile(rb"<detached \.\.\.>$")
-_UNREAD = re.compile(rb"[\d ]*(?:open|openat2?|execve)\((?:[^\",]+, )?0x[\da-f]+, .*\) += \d")
 
 
 class LogFile:
@@ -38,13 +37,6 @@ class LogFile:
         while not end.endswith(b"\n") and (part := self._file.readline(_LONGEST)):
             end = (end + part)[-_END:]
         return end
-
-    def unread(self) -> int:
-        """Count the successful calls of which strace could not read the path: it has an address.
-
-        So it is with a process that has changed its user, without CAP_SYS_PTRACE (ptrace(2)).
-        """
-        return sum(1 for line in self if b", 0x" in line and _UNREAD.match(line))
 
     def is_whole(self) -> bool:
         """Tell whether it ends as strace ends it: a process has ended, or was let go."""

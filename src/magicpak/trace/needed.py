@@ -11,7 +11,9 @@ from magicpak.trace.files import Files
 from magicpak.trace.strace_log import Access
 
 _PYC = re.compile(r"(.*/)__pycache__/([^/.]+)\.[^/]+\.pyc", re.S)
-_NO_NEED = frozenset((Kind.STARTED, Kind.ABSENT, Kind.DENIED, Kind.REMOVED))
+_NO_NEED = frozenset(
+    (Kind.STARTED, Kind.ABSENT, Kind.DENIED, Kind.REMOVED, Kind.HIDDEN)
+)
 
 
 def needed(accesses: Iterable[Access], files: Files) -> dict[str, bool]:

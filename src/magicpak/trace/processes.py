@@ -24,6 +24,7 @@ class Place:
     cwd: str | None  # None: the log does not tell
     root: str | None  # None: in another mount root, whose paths say nothing about the host
     counts: bool  # what the process touches is asked for
+    mounts: dict[str, str | None]  # what is mounted in its namespace, and from where it is bound
     searched: str | None = None  # where the loader has just looked for a library in vain
 
 
@@ -110,6 +111,8 @@ class Processes:
         """Give a new process the place of its parent: the same for a thread, a copy for a child."""
         place = self.place(parent)
         self.places[child] = place if b"CLONE_FS" in clone else replace(place)
+        if b"CLONE_NEWNS" in clone:
+            self.places[child].mounts = dict(place.mounts)
 
 
 @functools.lru_cache(maxsize=256)  # names come back soon, or never

@@ -12,7 +12,7 @@ from magicpak.errors import IoError
 from magicpak.host.sysroot import Sysroot
 from magicpak.system import tools
 from magicpak.system.user import User
-from magicpak.trace import log_file
+from magicpak.trace import blind, log_file
 from magicpak.trace.calls import Kind
 from magicpak.trace.errors import LogCut, NotALog
 from magicpak.trace.files import Files
@@ -148,6 +148,8 @@ def read_log(path: str, cwd: str, sysroot: Sysroot | None = None) -> tuple[Touch
                 raise NotALog(path)
             if not lines.is_whole():
                 raise LogCut(path)
+            for text in blind.told(lines):
+                log.warning("%s: %s", path, text)
             files = Files(sysroot)
             return sift(parse(lines, cwd, physical=files.real), files=files)
     except OSError as e:

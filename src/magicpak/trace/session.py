@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from magicpak.system import process, signals
 from magicpak.system.process import Completed
 from magicpak.system.user import User
-from magicpak.trace import guard, log_file
+from magicpak.trace import blind, guard, log_file
 from magicpak.trace.calls import SYSCALLS
 from magicpak.trace.endpoint import Endpoint
 from magicpak.trace.errors import (
@@ -83,12 +83,8 @@ def record(
     with log_file.opened(path) as written:
         if not written.is_whole():
             raise LogNotWritten(f"strace was ended itself, by {ended}; let it run to the end")
-        if unread := written.unread():
-            log.warning(
-                "%s: strace could not see what processes opened that had changed their user (%d "
-                "times): it lacks CAP_SYS_PTRACE; run all as that user by --user",
-                *(name, unread),
-            )
+        for text in blind.told(written):
+            log.warning("%s: %s", name, text)
     status = ended.status if status is None else status
     if status and not allow_failure:
         raise DynamicFailed(status, ended.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections import defaultdict, deque
@@ -9,8 +10,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from magicpak.trace import calls, syntax
+from magicpak.trace import aliases, calls, syntax
 from magicpak.trace.calls import Kind
+from magicpak.trace.mounted import Trees
+from magicpak.trace.moved import Moved
 from magicpak.trace.processes import Place, Processes, text
 
 _CACHE = "/etc/ld.so.cache"
@@ -33,6 +36,8 @@ class _Reader:
     wanted: Callable[[str], bool]  # executing this makes a process count
     found: list[Access] = field(default_factory=list)
     written: set[str] = field(default_factory=set)  # opened to be written, of a size not yet known
+    moved: Moved = field(default_factory=Moved)
+    trees: Trees = field(default_factory=Trees)
     caches: dict[bytes, Access] = field(default_factory=dict)  # opened last of all by a process
     here: Place = field(init=False)  # of the process whose line is read
     pid: bytes = b""
@@ -84,9 +89,14 @@ class _Reader:
         """Note an access."""
         if path is None:
             return
+        if self.here.mounts:
+            place = aliases.origin(path, self.here.mounts)
+            path, kind = (path, Kind.HIDDEN) if place is None else (place, kind)
         if kind is Kind.RUN and not self.found:
             kind = Kind.STARTED
         self.found.append(Access(path, kind, self.here.counts))
+        if (held := self.moved.of(path, kind)) is not None:
+            self.found.append(Access(held, kind, self.here.counts))
         if kind is Kind.RUN and not self.here.counts:
             self.here.counts = self.wanted(path)
 
@@ -99,6 +109,15 @@ class _Reader:
                 self.processes.born(match["result"], pid, match["rest"])
         elif name in calls.TO_SECOND:
             self.renamed(match)
+        elif name in calls.MOUNTS:
+            if not failed:
+                resolve = functools.partial(self.processes.resolve, self.here)
+                for path in self.trees.told(match, resolve, self.here.mounts):
+                    self.add(path, Kind.SEEN)
+        elif name in calls.NAMESPACES:
+            if not failed and b"CLONE_NEWNS" in match["rest"]:
+                self.here.mounts = dict(self.here.mounts)
+                self.here.root = None if name == b"setns" else self.here.root
         elif name == b"bind":
             if bound := syntax.BOUND.search(match["rest"]):
                 self.named(match, None, bound[1])
@@ -159,7 +178,17 @@ class _Reader:
         path = resolve(self.here, second[1], second[2])
         if b"symlink" not in call:
             self.add(first, Kind.SEEN)
-        self.add(path, calls.told_of_second(call, rest, error))
+        kind = calls.told_of_second(call, rest, error)
+        if first is None or path is None or error or b"symlink" in call:
+            self.add(path, kind)
+        else:
+            told = self.moved.renamed if b"rename" in call else self.moved.linked
+            exchanged = b"RENAME_EXCHANGE" in rest
+            if exchanged:
+                self.add(path, kind)
+            every = self.moved.exchanged(first, path) if exchanged else told(first, path, kind)
+            for name, what in every:
+                self.add(name, what)
         if path is not None:
             self.add(self.processes.room(path, second[2]), Kind.SEEN)
 
@@ -172,6 +201,9 @@ class _Reader:
             self.add(self.here.cwd if self.here.root is not None else None, Kind.USED)
         elif call == b"execveat":
             self.add(path, Kind.RUN)
+        elif call in calls.OPENS:
+            for kind in calls.told(call, rest, None):
+                self.add(syntax.annotated(match["real"]), kind)
         elif call in calls.TRUNCATES:
             if rest == b"0":
                 self.add(path, Kind.EMPTIED)
@@ -200,7 +232,7 @@ def parse(
     for line in lines:
         if born := syntax.BORN.match(line):
             births[born[2]].append(born[1])
-    start = Place(cwd, "/", counts=wanted is None)
+    start = Place(cwd, "/", wanted is None, {})
     reader = _Reader(Processes(start, births, physical), wanted or (lambda _: True))
     for line in lines:
         reader.line(line)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from magicpak.trace import places, secrets
+from magicpak.trace.calls import Kind
 from magicpak.trace.files import Files
 from magicpak.trace.history import History
 from magicpak.trace.mounts import Mounts
@@ -20,6 +21,9 @@ CHANGED = "were written to during the traced run"
 EMPTIED = "were emptied by the traced run"
 REPLACED = "were replaced by the traced run, which had no use of what was there before"
 UNSURE = "may have been made by the traced run, which cannot be told"
+WRITTEN = "the traced run only wrote to"
+GONE = "the traced run used, and then removed or renamed (put them back first)"
+BEHIND = "lie on file systems that the traced run mounted itself"
 LOOSE = "lie loose in a temporary directory, as input and output of a run do"
 UNREAD = "this user may not read, and the traced run only looked at"
 MOUNTED = "lie on mounts, which are no part of this file system"
@@ -88,6 +92,9 @@ def sift(
                 (found if touched.path == path else ways)[touched.path] = touched
                 if touched.bundled:
                     ways.update((way.path, way) for way in sieve.ways(path))
+    for path, kind, counts in accesses:
+        if counts and kind is Kind.HIDDEN and not places.of_the_machine(path):
+            found.setdefault(path, Touched(path, What.NOTHING, BEHIND))
     programs = {files.real(path) for path in executed(accesses, files)}
     every = ways | found
     return tuple(
@@ -104,10 +111,13 @@ class _Sieve(NamedTuple):
 
     def decide(self, path: str, proven: bool = True) -> Iterator[Touched]:
         """Decide about a path. Raises OSError where it is not there."""
-        is_link = stat.S_ISLNK(self.files.look(path).st_mode)
         key, real = self.files.canonical(path), self.files.real(path)
         if places.of_the_machine(path) or places.of_the_machine(key):
             return
+        if self.history.lost(key) and not (self.files.mode(path) or places.loose(key)):
+            yield Touched(path, What.NOTHING, GONE)
+            return
+        is_link = stat.S_ISLNK(self.files.look(path).st_mode)
         if self.history.made(key):
             yield Touched(key, What.MADE)
         elif self._is_left(real):
@@ -155,13 +165,15 @@ class _Sieve(NamedTuple):
         if note := self._held_back(names, real):
             return Touched(path, What.NOTHING, note)
         past = self.history.of(real)
-        if past is not None and past.put and not past.used:
+        if past is not None and past.gone and not past.used:
             return Touched(path, What.NOTHING, REPLACED)
         if past is not None and past.empty:
             return Touched(path, What.EMPTY)
-        if past is not None and past.emptied and not past.used:
-            return Touched(path, What.EMPTY, EMPTIED)
-        return Touched(path, What.FILE, CHANGED if self.history.changed(real) else "")
+        if past is not None and not past.used and (past.emptied or past.written):
+            note = WRITTEN if self.files.look(real).st_size else ""
+            return Touched(path, What.EMPTY, EMPTIED if past.emptied else note)
+        changed = self.history.changed(real) or (past is not None and past.gone)
+        return Touched(path, What.FILE, CHANGED if changed else "")
 
     def _held_back(self, names: set[str], real: str) -> str | None:
         """Return why a file that was used should not be in an image, if so."""

@@ -75,6 +75,8 @@ def _settle(traced: Traced, until: Until, name: str, deadline: float | None) -> 
             continue  # the program has done its part, its children serve
         lingering = lingering or now
         if daemon or now >= lingering + until.linger:
+            if not (daemon or until.script):
+                _tell_of_outliving(until.linger, name)
             return
 
 
@@ -83,6 +85,14 @@ def _notify(until: Until, name: str) -> None:
     if not until.script:
         how += ", or --dynamic-command COMMAND, which exercises it first"
     log.warning("%s has not ended after %g s; %s", name, until.patience, how)
+
+
+def _tell_of_outliving(linger: float, name: str) -> None:
+    log.warning(
+        "%s has ended, and what it started was ended %g s later: what that opens later is not "
+        "known; --dynamic-timeout SECONDS gives it longer",
+        *(name, linger),
+    )
 
 
 def _await(traced: Traced, until: Until, endpoint: Endpoint, deadline: float | None) -> None:
