@@ -55,7 +55,10 @@ def _unescaped(match: re.Match[bytes]) -> bytes:
 
 @functools.lru_cache(maxsize=256)
 def annotated(fd: bytes | None) -> str | None:
-    """Return the path that -y gives a descriptor; None for sockets and pipes, and without -y."""
+    """Return the path that -y gives a descriptor; None for sockets and pipes, and without -y.
+
+    One with a NUL in it is damaged.
+    """
     match = _ANNOTATION.search(fd) if fd else None
     path = os.fsdecode(unescape(match[1])) if match else ""
-    return path if path.startswith("/") else None
+    return path if path.startswith("/") and "\0" not in path else None
