@@ -48,8 +48,10 @@ def test_all_is_read_in_every_class_byte_order_and_machine(
     status = path.stat()
     assert found == elf.Elf(
         str(path), (status.st_dev, status.st_ino), elf.Abi(bits, little_endian, name), 5, "ET_DYN",
-        "/lib/ld.so", True, ("liba.so", "libb.so"), "libown.so.1", "/r", "", 0x800, ("libf.so",),
-        ("libx.so",), ("libau.so", "libda.so"),
+        "/lib/ld.so", True,
+        (("DT_NEEDED", "liba.so"), ("DT_NEEDED", "libb.so"),
+         ("DT_AUXILIARY", "libx.so"), ("DT_FILTER", "libf.so")),
+        "libown.so.1", "/r", "", 0x800, ("libau.so", "libda.so"),
     )  # fmt: skip
 
 

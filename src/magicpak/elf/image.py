@@ -44,6 +44,21 @@ def _structs(little_endian: bool, bits: int, machine: str | None = None) -> ELFS
     return structs
 
 
+def read_header(stream: BinaryIO, size: int) -> tuple[int, bool, Any]:
+    """Read the word size, the byte order and the header of a file. Raises one of DAMAGE."""
+    stream.seek(0)
+    ident = stream.read(16)
+    if ident[:4] != b"\x7fELF":
+        raise ELFError("the file is empty" if size == 0 else "it is not an ELF file")
+    if len(ident) < 16 or ident[4] not in (1, 2) or ident[5] not in (1, 2):
+        raise ELFError("the ELF identification is damaged")
+    bits, little_endian = 32 * ident[4], ident[5] == 1
+    header = _structs(little_endian, bits).Elf_Ehdr
+    if size < header.sizeof():
+        raise ELFError("it ends within the ELF header: it is truncated")
+    return bits, little_endian, struct_parse(header, stream, 0)
+
+
 class Image:
     """The open file: its headers, and its bytes by virtual address."""
 
@@ -51,19 +66,11 @@ class Image:
         """Read the headers of a file of ``size`` bytes. Raises one of DAMAGE, as all methods do."""
         self._stream = stream
         self._size = size
-        ident = self._bytes(0, 16)
-        if ident[:4] != b"\x7fELF":
-            raise ELFError("the file is empty" if size == 0 else "it is not an ELF file")
-        if len(ident) < 16 or ident[4] not in (1, 2) or ident[5] not in (1, 2):
-            raise ELFError("the ELF identification is damaged")
-        self.bits, self.little_endian = 32 * ident[4], ident[5] == 1
-        header = _structs(self.little_endian, self.bits).Elf_Ehdr
-        if size < header.sizeof():
-            raise ELFError("it ends within the ELF header: it is truncated")
-        self.header = struct_parse(header, stream, 0)
+        self.bits, self.little_endian, self.header = read_header(stream, size)
         self._structs = _structs(self.little_endian, self.bits, str(self.header["e_machine"]))
         self._segments = tuple(self._read_segments())
         self._tags: dict[str, list[int]] = {}
+        self._ordered: list[tuple[str, int]] = []
         self.strings = b""
         """The table of the names that the dynamic section refers to."""
         self._entries_left = MOST_ENTRIES
@@ -111,16 +118,22 @@ class Image:
 
     def read_dynamic(self) -> bool:
         """Read the dynamic section; False where there is none."""
-        segment = next((s for s in self._segments if s["p_type"] == "PT_DYNAMIC"), None)
-        if segment is None:
+        # The loader takes the last one, passes over an empty one (of a file with debug information
+        # only), and finds it by its address.
+        found = [s for s in self._segments if s["p_type"] == "PT_DYNAMIC" and s["p_filesz"]]
+        if not found:
             return False
+        segment = found[-1]
         size = self._structs.Elf_Dyn.sizeof()
-        offset, length = segment["p_offset"], min(segment["p_filesz"], MOST_ENTRIES * size)
+        offset = self._offset(segment["p_vaddr"])
+        length = min(segment["p_filesz"], MOST_ENTRIES * size)
         for position in range(offset, min(offset + length, self._size) - size + 1, size):
             entry = struct_parse(self._structs.Elf_Dyn, self._stream, position)
             if entry["d_tag"] == "DT_NULL":
                 break
-            self._tags.setdefault(str(entry["d_tag"]), []).append(int(entry["d_val"]))
+            tag, value = str(entry["d_tag"]), int(entry["d_val"])
+            self._tags.setdefault(tag, []).append(value)
+            self._ordered.append((tag, value))
         if "DT_STRTAB" in self._tags:
             length = self.number("DT_STRSZ")
             at = self._offset(self._tags["DT_STRTAB"][-1])
@@ -142,6 +155,13 @@ class Image:
         if len(offsets) > MOST_NEEDED:
             raise ELFError(f"it has {len(offsets)} entries {tag}")
         return tuple(self._string(offset) for offset in offsets)
+
+    def ordered(self, *tags: str) -> tuple[tuple[str, str], ...]:
+        """Return the entries with one of these tags, in their order: the tag and the name."""
+        found = [(tag, offset) for tag, offset in self._ordered if tag in tags]
+        if len(found) > MOST_NEEDED:
+            raise ELFError(f"it has {len(found)} entries {'/'.join(tags)}")
+        return tuple((tag, self._string(offset)) for tag, offset in found)
 
     def name(self, tag: str) -> str | None:
         """Return the name of the last entry with a tag; of several, the loader uses the last."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from magicpak.elf import dlopen_note
 from magicpak.elf.dlopen_note import DlopenNote
-from magicpak.elf.image import DAMAGE, Image
+from magicpak.elf.image import DAMAGE, Image, read_header
 from magicpak.errors import IoError, MagicpakError
 
 SMALLEST = 52
@@ -28,6 +28,8 @@ class MalformedExecutable(MagicpakError):
 
     path: str
     reason: str
+    abi: Abi | None = None
+    """That of its header, if it has a whole one: a loader compares this before all else."""
 
     def __str__(self) -> str:
         return f"The executable is malformed: {self.path}: {self.reason}"
@@ -64,15 +66,13 @@ class Elf(NamedTuple):
     """``ET_EXEC``, ``ET_DYN``, …"""
     interpreter: str | None = None
     dynamic: bool = False
-    needed: tuple[str, ...] = ()
+    dependencies: tuple[tuple[str, str], ...] = ()
+    """The entries DT_NEEDED, DT_FILTER (required too) and DT_AUXILIARY (optional) in their order,
+    each with its name."""
     soname: str | None = None
     rpath: str | None = None
     runpath: str | None = None
     flags_1: int = 0
-    filters: tuple[str, ...] = ()
-    """DT_FILTER: required."""
-    auxiliary: tuple[str, ...] = ()
-    """DT_AUXILIARY: optional."""
     audit: tuple[str, ...] = ()
     """DT_AUDIT and DT_DEPAUDIT, each a list separated by colons."""
     cancels: bool = False
@@ -81,6 +81,11 @@ class Elf(NamedTuple):
     versions: Versions = Versions()
     packed_relocations: bool = False
     """It has DT_RELR, which a loader that does not know it would pass over."""
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The names of DT_NEEDED."""
+        return tuple(name for tag, name in self.dependencies if tag == "DT_NEEDED")
 
     @property
     def float_abi(self) -> int:
@@ -146,13 +151,23 @@ def _image(fd: int, path: str) -> Iterator[tuple[Image, tuple[int, int]]]:
         with open(fd, "rb", 4096, closefd=False) as stream:
             yield Image(stream, status.st_size), (status.st_dev, status.st_ino)
     except DAMAGE as e:
-        raise MalformedExecutable(path, str(e) or type(e).__name__) from e
+        raise MalformedExecutable(path, str(e) or type(e).__name__, _claimed(fd)) from e
     except OSError as e:
         if e.errno == errno.EINVAL:  # lseek(2) to an offset that no file has
             raise MalformedExecutable(path, "an offset in it is too large") from e
         raise IoError.of(e, path) from e
     finally:
         os.close(fd)
+
+
+def _claimed(fd: int) -> Abi | None:
+    """Return the ABI that the header of a damaged file tells; None if the header is damaged too."""
+    try:
+        with open(fd, "rb", 4096, closefd=False) as stream:
+            bits, little_endian, header = read_header(stream, os.fstat(fd).st_size)
+    except (*DAMAGE, OSError):
+        return None
+    return Abi(bits, little_endian, str(header["e_machine"]))
 
 
 def _describe(image: Image, path: str, identity: tuple[int, int]) -> Elf:
@@ -165,13 +180,11 @@ def _describe(image: Image, path: str, identity: tuple[int, int]) -> Elf:
     return Elf(
         *own,
         dynamic=True,
-        needed=image.names("DT_NEEDED"),
+        dependencies=image.ordered("DT_NEEDED", "DT_FILTER", "DT_AUXILIARY"),
         soname=image.name("DT_SONAME"),
         rpath=image.name("DT_RPATH"),
         runpath=image.name("DT_RUNPATH"),
         flags_1=image.number("DT_FLAGS_1"),
-        filters=image.names("DT_FILTER"),
-        auxiliary=image.names("DT_AUXILIARY"),
         audit=image.names("DT_AUDIT") + image.names("DT_DEPAUDIT"),
         cancels=any(b"\0%b\0" % name in image.strings for name in UNWINDING),
         dlopens=tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -47,6 +48,16 @@ class Sysroot:
             return os.fstat(fd)
         finally:
             os.close(fd)
+
+    def failure(self, path: str) -> int:
+        """Return the errno with which stat(2) fails at a path; 0 if there is something."""
+        try:
+            self.look(path, follow=True)
+        except OSError as e:
+            return e.errno or errno.EIO
+        except ValueError:
+            return errno.ENOENT
+        return 0
 
     def link_text(self, path: str) -> str:
         """Call readlink(2). Raises OSError."""

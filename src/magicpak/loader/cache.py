@@ -57,6 +57,11 @@ class CacheEntry(NamedTuple):
     hwcap: str = ""
     """Its glibc-hwcaps subdirectory, if any."""
 
+    @property
+    def directory(self) -> str:
+        """The directory of the search path that it is for."""
+        return directory(self.path, self.hwcap)
+
 
 class Cache(NamedTuple):
     """The entries that one loader accepts, by name."""
@@ -73,12 +78,13 @@ class Cache(NamedTuple):
 
 def level(path: str) -> str:
     """Return the glibc-hwcaps subdirectory that a path lies in, if any."""
-    return path.partition(HWCAPS)[2].partition("/")[0]
+    _, found, name = path.rpartition("/")[0].rpartition(HWCAPS)
+    return name if found and "/" not in name else ""
 
 
-def directory(path: str) -> str:
+def directory(path: str, level: str) -> str:
     """Return the directory of the search path that a library lies in or, by its level, below."""
-    return path.rpartition("/")[0].partition(HWCAPS)[0]
+    return path.rpartition("/")[0].removesuffix(level and f"{HWCAPS}{level}")
 
 
 def flags(abi: Abi, e_flags: int) -> int:

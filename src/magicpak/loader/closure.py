@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from magicpak.elf import Elf
+from magicpak.loader.cache import directory
 from magicpak.loader.library import Ask, Closure, Library, View
 from magicpak.loader.search import Environment, Loader
 from magicpak.loader.walk import Walk
@@ -26,7 +26,7 @@ def closure(
     empty where the loader cannot know it.
     """
     walk = Walk(loader, view, environment, ask).through(executable, path)
-    variants = [library for library in walk.libraries if "/glibc-hwcaps/" in library.path]
+    variants = [library for library in walk.libraries if library.level]
     baseline: tuple[Library, ...] = ()
     if variants:
         older = Walk(loader.plain, view, environment, ask).through(executable, path)
@@ -48,7 +48,7 @@ def _baseline(variants: Iterable[Library], walk: Walk, older: Walk) -> tuple[Lib
     """
     plain = {library.path for library in older.libraries}
     for library in variants:
-        if re.sub("/glibc-hwcaps/[^/]+", "", library.path) not in plain:
+        if f"{directory(library.path, library.level)}/{library.name}" not in plain:
             walk.warn(f"{library.path} has no baseline variant for older processors")
             return ()
     for failure in older.failures:

@@ -5,6 +5,7 @@ LD_LIBRARY_PATH is not set there, and the only cache is the one that mend.py gen
 
 from __future__ import annotations
 
+import errno
 from typing import NamedTuple
 
 from magicpak.elf import Elf
@@ -25,6 +26,15 @@ class BundleView(NamedTuple):
         """Read an object of the bundle; None where there is no such file."""
         file = self._file(path)
         return None if file is None or file.content is not None else self.host.read_planned(file)
+
+    def failure(self, path: str) -> int:
+        """Return the errno with which stat(2) fails in the bundle; 0 if there is something."""
+        if self.bundle.resolve(path) is not None:
+            return 0
+        if self.bundle.resolve(path, final=True) is not None:
+            return errno.ENOENT
+        parent = self._file(path.rpartition("/")[0])
+        return errno.ELOOP if parent is None else errno.ENOTDIR
 
     def content(self, path: str) -> bytes | None:
         """Read a configuration file of the bundle; None where there is none. Raises IoError."""

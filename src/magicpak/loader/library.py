@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from magicpak.elf import Elf
+from magicpak.loader.cache import level
 from magicpak.loader.errors import LookupFailed, LookupRefused
-from magicpak.loader.search import Place
+from magicpak.loader.search import How, Place
 from magicpak.loader.versions import Refusal
 
 
@@ -16,6 +17,10 @@ class View(Protocol):
 
     def elf(self, path: str) -> Elf | None:
         """Read an object; None where there is no such file. Raises MalformedExecutable."""
+        ...
+
+    def failure(self, path: str) -> int:
+        """Return the errno with which stat(2) fails at a path; 0 if there is something."""
         ...
 
 
@@ -34,6 +39,14 @@ class Library(NamedTuple):
     needed_by: str
     optional: bool = False
     """Loaded later, by dlopen(3): the program starts without it."""
+    dispensable: str = ""
+    """Why the program starts without it, and may say nothing; empty if it needs it to start."""
+
+    @property
+    def level(self) -> str:
+        """The glibc-hwcaps subdirectory that the loader added to a directory to find it, if any."""
+        named = self.place.how is How.SLASH or self.path == f"{self.place.directory}/{self.name}"
+        return "" if named else level(self.path)
 
 
 class Notice(NamedTuple):

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Iterator, Set
 
 from magicpak.host import Host
-from magicpak.loader import cache
 from magicpak.loader.inside import BundleView, directories
 from magicpak.loader.mend import needs
 from magicpak.loader.resolve import Root
@@ -40,7 +39,7 @@ def in_default_directories(
     for loader, entry in needs(bundle, roots, wanted, host):
         defaults = directories(loader, BundleView(bundle, host))
         place = _default_directory(bundle, defaults)
-        if place is None or cache.directory(entry.path) in defaults:
+        if place is None or entry.directory in defaults:
             continue
         if entry.hwcap:
             place = place.child("glibc-hwcaps").child(entry.hwcap)

@@ -63,7 +63,7 @@ def known(loader: Loader) -> Iterator[CacheEntry]:
 
 
 def _rank(entry: CacheEntry, loader: Loader) -> tuple[int, str]:
-    directory = cache.directory(entry.path)
+    directory = entry.directory
     defaults = loader.directories
     return defaults.index(directory) if directory in defaults else len(defaults), entry.path
 

@@ -99,8 +99,8 @@ def _changed(
     inside = {library.name: library for library in reversed(tuple(bundle))}
     for name, library in sorted(on_host.items()):
         if name not in inside:
-            if library.optional:
-                yield Lost(root, path, name, "it is loaded later, by dlopen", starts=True)
+            if library.dispensable:
+                yield Lost(root, path, name, library.dispensable, starts=True)
         elif library.elf.identity != inside[name].elf.identity:
             reason = f"{inside[name].path} is found instead of {library.path}"
             # The program starts; a library that the other file does not find is another loss.

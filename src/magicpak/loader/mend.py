@@ -36,9 +36,7 @@ class Need(NamedTuple):
     """The entry for a cache."""
 
 
-def needs(
-    bundle: Bundle, roots: Iterable[Root], wanted: Set[str], host: Host
-) -> Iterator[Need]:
+def needs(bundle: Bundle, roots: Iterable[Root], wanted: Set[str], host: Host) -> Iterator[Need]:
     """List the libraries named in ``wanted``, and those that only the host's cache finds."""
     loaders: dict[str, Loader] = {}
     for root in roots:
@@ -80,7 +78,7 @@ def configuration(
     yield generated(CACHE, cache.serialise(entries, little_endian), GENERATED)
     # ldconfig(8) searches these without a configuration.
     defaults = {each for root in roots if root.loader for each in root.loader.directories}
-    directories = sorted({cache.directory(entry.path) for entry in entries} - defaults)
+    directories = sorted({entry.directory for entry in entries} - defaults)
     if directories:
         text = "".join(f"{directory}\n" for directory in directories)
         yield generated(conf, os.fsencode(text), GENERATED)
@@ -101,7 +99,7 @@ def _is_in(bundle: Bundle, library: Library, host: Host) -> bool:
 
 def _entry(library: Library, flags: int, host: Host) -> CacheEntry:
     path = host.place(library.path)
-    return CacheEntry(library.name, path, flags, cache.level(path))
+    return CacheEntry(library.name, path, flags, library.level)
 
 
 def _taken_over(bundle: Bundle, loader: Loader) -> Iterator[Need]:
@@ -110,10 +108,7 @@ def _taken_over(bundle: Bundle, loader: Loader) -> Iterator[Need]:
     A program may load them by dlopen(3), which the replay of the start does not show.
     """
     for entry in listing.known(loader):
-        if (
-            cache.directory(entry.path) not in loader.directories
-            and bundle.resolve(entry.path) is not None
-        ):
+        if entry.directory not in loader.directories and bundle.resolve(entry.path) is not None:
             yield Need(loader, entry)
 
 

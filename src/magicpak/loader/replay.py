@@ -92,6 +92,6 @@ def _far(root: Root) -> Iterator[str]:
     defaults = root.loader.directories if root.loader is not None else ()
     for library in root.closure.libraries:
         if library.place.how in (How.CACHE, How.LIBRARY_PATH, How.DLOPEN) and (
-            directory(library.path) not in defaults
+            directory(library.path, library.level) not in defaults
         ):
             yield library.name

@@ -79,9 +79,7 @@ class Environment(NamedTuple):
     def of_this_process(cls) -> Environment:
         """Return the environment that a child process would inherit now."""
         preload = re.split("[ :]", os.environ.get("LD_PRELOAD", ""))
-        return cls(
-            os.environ.get("LD_LIBRARY_PATH", ""), tuple(filter(None, preload)), os.getcwd()
-        )
+        return cls(os.environ.get("LD_LIBRARY_PATH", ""), tuple(filter(None, preload)), os.getcwd())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,6 +114,10 @@ class Place(NamedTuple):
     candidates: tuple[str, ...] = ()
     """The files to try, best first."""
 
+    def is_listed_with(self, other: Place) -> bool:
+        """Tell whether both are directories of one list, as of one RPATH."""
+        return (self.how, self.of) == (other.how, other.of)
+
     def __str__(self) -> str:
         if self.how is How.SLASH:
             return self.directory
@@ -124,9 +126,7 @@ class Place(NamedTuple):
         return f"{self.directory} ({self.how.value}{f' of {self.of}' if self.of else ''})"
 
 
-def places(
-    name: str, needer: Loaded, loader: Loader, environment: Environment
-) -> Iterator[Place]:
+def places(name: str, needer: Loaded, loader: Loader, environment: Environment) -> Iterator[Place]:
     """List the places that the loader searches for ``name``, needed by ``needer``, in order."""
     if "/" in name:
         path = _below(environment.directory, name)
