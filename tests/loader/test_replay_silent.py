@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from support.elves import Made
-from support.loader import INTERPRETER, bundled, here, start
+from support.loader import CALLS, INTERPRETER, SEVEN, bundled, here, start
+from support.programs import Compile
 
 pytestmark = [here, pytest.mark.needs("root")]
 
@@ -61,3 +62,14 @@ def test_what_ld_so_preload_names_and_ld_library_path_found_is_found(
     log = bundled(out, exe, *options, prefix=prefix, LD_LIBRARY_PATH=f"{tmp_path}/env")
     assert [line for line in log.splitlines() if line.startswith("warning")] == []
     assert "libx.so => " in loads(out, exe)
+
+
+@pytest.mark.needs("cc")
+def test_a_name_with_origin_needs_proc_or_a_variable(
+    tmp_path: Path, out: Path, compile_c: Compile
+) -> None:
+    found = compile_c("app/libf.so", SEVEN, "-shared", "-fPIC", "-Wl,-soname,$ORIGIN/libf.so")
+    program = compile_c("app/program", CALLS, str(found))
+    bundled(out, program)
+    assert start(out, program).returncode == 127
+    assert start(out, program, LD_ORIGIN_PATH=str(program.parent)).returncode == 7
