@@ -65,9 +65,7 @@ def test_what_ld_so_preload_names_and_ld_library_path_found_is_found(
 
 
 @pytest.mark.needs("cc")
-def test_a_name_with_origin_needs_proc_or_a_variable(
-    tmp_path: Path, out: Path, compile_c: Compile
-) -> None:
+def test_a_name_with_origin_needs_proc_or_a_variable(out: Path, compile_c: Compile) -> None:
     found = compile_c("app/libf.so", SEVEN, "-shared", "-fPIC", "-Wl,-soname,$ORIGIN/libf.so")
     program = compile_c("app/program", CALLS, str(found))
     bundled(out, program)
