@@ -56,6 +56,8 @@ class CacheEntry(NamedTuple):
     flags: int
     hwcap: str = ""
     """Its glibc-hwcaps subdirectory, if any."""
+    legacy: int = 0
+    """The bits of its legacy subdirectories, like ``tls/x86_64``, for glibc before 2.37."""
 
     @property
     def directory(self) -> str:
@@ -68,11 +70,21 @@ class Cache(NamedTuple):
 
     entries: dict[str, tuple[CacheEntry, ...]]
 
-    def lookup(self, name: str, hwcaps: Sequence[str]) -> tuple[str, ...]:
-        """List the files for ``name`` in the loader's order of preference, the baseline last."""
+    def lookup(
+        self, name: str, hwcaps: Sequence[str], legacy: Iterable[str] = ()
+    ) -> tuple[str, ...]:
+        """List the files for ``name`` in the loader's order of preference, the baseline last.
+
+        The entries for the subdirectories ``legacy`` come before the baseline, in their order.
+        """
         ranks = {level: rank for rank, level in enumerate(hwcaps)}
         ranks[""] = len(ranks)
-        usable = [entry for entry in self.entries.get(name, ()) if entry.hwcap in ranks]
+        ends = tuple(f"/{part}/{name}" for part in legacy)
+        usable = [
+            entry
+            for entry in self.entries.get(name, ())
+            if entry.hwcap in ranks and (not entry.legacy or entry.path.endswith(ends))
+        ]
         return tuple(entry.path for entry in sorted(usable, key=lambda entry: ranks[entry.hwcap]))
 
 
@@ -129,12 +141,11 @@ def _parse(data: bytes, order: str) -> Iterator[CacheEntry]:
         order + "iIIIQ", data[base : base + 24 * count]
     ):
         if hwcap & HWCAP_NAMED:
-            level = names[hwcap & 0xFFFFFFFF]
-        elif hwcap:
-            continue  # a legacy hwcaps directory: no current loader uses it
+            level, hwcap = names[hwcap & 0xFFFFFFFF], 0
         else:
             level = ""
-        entry = CacheEntry(_text(data, start + key), _text(data, start + value), flag, level)
+        name, path = _text(data, start + key), _text(data, start + value)
+        entry = CacheEntry(name, path, flag, level, hwcap)
         strings_left -= len(entry.name) + len(entry.path)
         if strings_left < 0:
             raise ValueError("its strings overlap")
@@ -169,7 +180,7 @@ def serialise(entries: Iterable[CacheEntry], little_endian: bool) -> bytes:
     """Write a cache file in the format of glibc 2.33, which loaders since glibc 2.2 can read."""
     order = "<" if little_endian else ">"
     ordered = sorted(
-        set(entries), key=lambda e: (sort_key(e.name), e.flags, e.hwcap, e.path), reverse=True
+        set(entries), key=lambda e: (sort_key(e.name), *e[2:], e.path), reverse=True
     )
     levels = sorted({entry.hwcap for entry in ordered if entry.hwcap})
     strings_at = 48 + 24 * len(ordered)
@@ -183,7 +194,7 @@ def serialise(entries: Iterable[CacheEntry], little_endian: bool) -> bytes:
             offsets[entry.name],
             offsets[entry.path],
             0,
-            HWCAP_NAMED | levels.index(entry.hwcap) if entry.hwcap else 0,
+            HWCAP_NAMED | levels.index(entry.hwcap) if entry.hwcap else entry.legacy,
         )
         for entry in ordered
     )

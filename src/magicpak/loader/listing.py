@@ -47,11 +47,11 @@ def libraries(
             others |= {own.identity} if own is not None else set()
     found = [entry for entry in _found(bundle, host) if entry.flags in loaders]
     found.sort(key=lambda entry: _rank(entry, loaders[entry.flags]))
-    best: dict[tuple[str, int, str], CacheEntry] = {}
+    best: dict[tuple[str, int, str, int], CacheEntry] = {}
     for entry in (*chosen, *(e for loader in loaders.values() for e in known(loader)), *found):
         file = _file(bundle, entry.path)
         if file is not None and file.identity not in others:
-            best.setdefault((entry.name, entry.flags, entry.hwcap), entry)
+            best.setdefault((entry.name, *entry[2:]), entry)
     return set(best.values())
 
 

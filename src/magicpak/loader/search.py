@@ -158,7 +158,7 @@ def _glibc(name: str, needer: Loaded, loader: Loader, environment: Environment) 
     if loader.cache is not None:
         # The loader tries only the best entry. With DF_1_NODEFLIB it ignores one in a default
         # directory.
-        best = loader.cache.lookup(name, loader.hwcaps)[:1]
+        best = loader.cache.lookup(name, loader.hwcaps, loader.legacy)[:1]
         usable = (path for path in best if defaults or not _starts(path, loader.directories))
         yield Place(How.CACHE, candidates=tuple(usable))
     if defaults:
