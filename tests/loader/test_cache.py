@@ -94,7 +94,9 @@ names = st.text(
             names.map("/opt/{}".format),
             st.sampled_from([X86_64, 0x0803, 0x0A03]),
             st.sampled_from(["", "", "x86-64-v2", "x86-64-v3"]),
+            st.just(0),
         )
+        | st.builds(CacheEntry, names, names, st.just(X86_64), st.just(""), st.just(1 << 63 | 1))
     ),
     st.booleans(),
 )
@@ -116,6 +118,18 @@ def test_the_level_of_the_processor_comes_first_and_the_plain_one_last() -> None
     ]
     found = cache.select(entries, X86_64).lookup("liba.so", ("x86-64-v3", "x86-64-v2"))
     assert found == ("/v3", "/v2", "/plain")
+
+
+def test_a_legacy_subdirectory_comes_before_the_plain_one_for_a_loader_that_knows_it() -> None:
+    entries = [
+        CacheEntry("liba.so", "/opt/tls/x86_64/liba.so", X86_64, legacy=1 << 63 | 1),
+        CacheEntry("liba.so", "/opt/liba.so", X86_64),
+        CacheEntry("liba.so", "/opt/glibc-hwcaps/v3/liba.so", X86_64, "v3"),
+    ]
+    known = cache.select(entries, X86_64)
+    old = ("/opt/glibc-hwcaps/v3/liba.so", "/opt/tls/x86_64/liba.so", "/opt/liba.so")
+    assert known.lookup("liba.so", ("v3",), ("tls/x86_64", "tls")) == old
+    assert known.lookup("liba.so", ()) == ("/opt/liba.so",)
 
 
 def test_entries_of_another_abi_are_not_for_this_loader() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,39 @@ def test_a_name_with_origin_needs_proc_or_a_variable(out: Path, compile_c: Compi
     bundled(out, program)
     assert start(out, program).returncode == 127
     assert start(out, program, LD_ORIGIN_PATH=str(program.parent)).returncode == 7
+
+
+def test_an_auditor_that_ld_library_path_found_is_found(tmp_path: Path, out: Path) -> None:
+    """Although another library of that name is there in the namespace of the program."""
+    dynamic = [("audit", "libau.so"), ("needed", "liba.so"), ("rpath", f"{tmp_path}/one")]
+    exe = Made(dynamic, INTERPRETER).write(tmp_path / "exe")
+    Made([("needed", "libau.so"), ("rpath", f"{tmp_path}/two")]).write(tmp_path / "one/liba.so")
+    Made().write(tmp_path / "two" / "libau.so")
+    Made(strings=("another",)).write(tmp_path / "env" / "libau.so")
+    assert bundled(out, exe, LD_LIBRARY_PATH=f"{tmp_path}/env") == ""
+    assert (out / "etc" / "ld.so.cache").exists()
+
+
+@pytest.mark.needs("mounts", "cc")
+@pytest.mark.parametrize("options", [(), ("--merged-usr",)])
+def test_of_libraries_by_one_name_that_are_loaded_later_the_first_in_the_hosts_cache_counts(
+    tmp_path: Path, out: Path, options: tuple[str, ...], compile_c: Compile
+) -> None:
+    flags = ("-shared", "-fPIC", "-Wl,-soname,libf.so")
+    first = compile_c("a/libf.so", SEVEN, *flags)
+    second = compile_c("z/libf.so", "int f(void) { return 1; }", *flags)
+    source = """#include <dlfcn.h>
+    int main(void) {
+        void *found = dlopen("libf.so", RTLD_NOW);
+        return found ? ((int (*)(void)) dlsym(found, "f"))() : 2;
+    }"""
+    program = compile_c("program", source)
+    configuration, made = tmp_path / "conf", tmp_path / "cache"
+    lines = ("include /etc/ld.so.conf", str(first.parent), str(second.parent), "")
+    configuration.write_text("\n".join(lines))
+    subprocess.run(["/sbin/ldconfig", "-X", "-f", configuration, "-C", made], check=True)
+    mount = f'mount --bind {made} /etc/ld.so.cache && exec "$@"'
+    prefix = ("unshare", "--mount", "sh", "-c", mount, "sh")
+    on_host = subprocess.run([*prefix, program], check=False).returncode
+    bundled(out, *options, program, "-i", first, "-i", second, prefix=prefix)
+    assert start(out, program).returncode == on_host == 7

@@ -11,7 +11,7 @@ import os
 import re
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from magicpak.elf import Abi
@@ -58,6 +58,15 @@ class CacheEntry(NamedTuple):
     """Its glibc-hwcaps subdirectory, if any."""
     legacy: int = 0
     """The bits of its legacy subdirectories, like ``tls/x86_64``, for glibc before 2.37."""
+
+    @property
+    def key(self) -> tuple[str, int, str, int]:
+        """What a loader chooses by: of several entries that are alike, it takes the first."""
+        return self.name, self.flags, self.hwcap, self.legacy
+
+    def is_needless(self, directories: Collection[str]) -> bool:
+        """Tell whether a loader finds it without a cache, in one of the default directories."""
+        return self.directory in directories and self.path.endswith(f"/{self.name}")
 
     @property
     def directory(self) -> str:
@@ -137,15 +146,14 @@ def _parse(data: bytes, order: str) -> Iterator[CacheEntry]:
     names = _hwcap_names(data, order, start, extension) if extension else ()
     strings_left = MOST_REPEATED * len(data)
     base = start + 48
-    for flag, key, value, _, hwcap in struct.iter_unpack(
+    for flag, key, value, _, bits in struct.iter_unpack(
         order + "iIIIQ", data[base : base + 24 * count]
     ):
-        if hwcap & HWCAP_NAMED:
-            level, hwcap = names[hwcap & 0xFFFFFFFF], 0
-        else:
-            level = ""
         name, path = _text(data, start + key), _text(data, start + value)
-        entry = CacheEntry(name, path, flag, level, hwcap)
+        if bits & HWCAP_NAMED:
+            entry = CacheEntry(name, path, flag, names[bits & 0xFFFFFFFF])
+        else:
+            entry = CacheEntry(name, path, flag, legacy=bits)
         strings_left -= len(entry.name) + len(entry.path)
         if strings_left < 0:
             raise ValueError("its strings overlap")

@@ -41,6 +41,8 @@ class Library(NamedTuple):
     """Loaded later, by dlopen(3): the program starts without it."""
     dispensable: str = ""
     """Why the program starts without it, and may say nothing; empty if it needs it to start."""
+    auditor: str = ""
+    """The auditor in whose namespace it is loaded; empty for the program's."""
 
     @property
     def level(self) -> str:

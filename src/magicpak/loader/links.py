@@ -39,7 +39,7 @@ def in_default_directories(
     for loader, entry in needs(bundle, roots, wanted, host):
         defaults = directories(loader, BundleView(bundle, host))
         place = _default_directory(bundle, defaults)
-        if place is None or entry.directory in defaults:
+        if place is None or entry.is_needless(defaults):
             continue
         if entry.hwcap:
             place = place.child("glibc-hwcaps").child(entry.hwcap)

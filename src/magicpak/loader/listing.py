@@ -51,7 +51,7 @@ def libraries(
     for entry in (*chosen, *(e for loader in loaders.values() for e in known(loader)), *found):
         file = _file(bundle, entry.path)
         if file is not None and file.identity not in others:
-            best.setdefault((entry.name, *entry[2:]), entry)
+            best.setdefault(entry.key, entry)
     return set(best.values())
 
 

@@ -95,14 +95,17 @@ def _changed(
     path: str, root: Root, host: Iterable[Library], bundle: Iterable[Library]
 ) -> Iterator[Lost]:
     """Compare the libraries by name. The first one of a name counts, as for the loader."""
-    on_host = {library.name: library for library in reversed(tuple(host))}
-    inside = {library.name: library for library in reversed(tuple(bundle))}
-    for name, library in sorted(on_host.items()):
-        if name not in inside:
+    on_host, inside = (
+        {(library.auditor, library.name): library for library in reversed(tuple(libraries))}
+        for libraries in (host, bundle)
+    )
+    for key, library in sorted(on_host.items()):
+        found, name = inside.get(key), library.name
+        if found is None:
             if library.dispensable:
                 yield Lost(root, path, name, library.dispensable, starts=True)
-        elif library.elf.identity != inside[name].elf.identity:
-            reason = f"{inside[name].path} is found instead of {library.path}"
+        elif library.elf.identity != found.elf.identity:
+            reason = f"{found.path} is found instead of {library.path}"
             # The program starts; a library that the other file does not find is another loss.
             yield Lost(root, path, name, reason, starts=True)
 

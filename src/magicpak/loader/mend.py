@@ -69,7 +69,11 @@ def configuration(
     musl = (need.loader for need in found if need.loader.flavour is Flavour.MUSL)
     for loader in {loader.interpreter: loader for loader in musl}.values():
         yield _musl_list(loader, (need.entry.path for need in found if need.loader == loader))
-    entries = {need.entry for need in found if need.loader.flavour is Flavour.GLIBC}
+    best: dict[object, CacheEntry] = {}
+    for need in found:
+        if need.loader.flavour is Flavour.GLIBC:
+            best.setdefault(need.entry.key, need.entry)
+    entries = set(best.values())
     if listed:
         entries = listing.libraries(bundle, roots, host, entries)
     if not entries and bundle.get(CACHE) is None:
@@ -103,12 +107,14 @@ def _entry(library: Library, flags: int, host: Host) -> CacheEntry:
 
 
 def _taken_over(bundle: Bundle, loader: Loader) -> Iterator[Need]:
-    """Keep the entries of the host's cache that are bundled and outside the default directories.
+    """Keep the entries of the host's cache that are bundled and that nothing else finds.
 
-    A program may load them by dlopen(3), which the replay of the start does not show.
+    They lie outside the default directories, or have another name there. A program may load them
+    by dlopen(3), which the replay of the start does not show.
     """
     for entry in listing.known(loader):
-        if entry.directory not in loader.directories and bundle.resolve(entry.path) is not None:
+        needless = entry.is_needless(loader.directories)
+        if not needless and bundle.resolve(entry.path) is not None:
             yield Need(loader, entry)
 
 

@@ -100,7 +100,7 @@ class Walk:
         space._run()
         space._run_optional()
         space._check_versions(0)
-        self.libraries += space.libraries
+        self.libraries += (library._replace(auditor=name) for library in space.libraries)
         self.notices += space.notices
         self.refusals += space.refusals
 
