@@ -143,7 +143,7 @@ def trees(draw: st.DrawFn) -> Tree:
             if sort == 0 and directory == "two":
                 files[path] = b"not an ELF file, but long enough to have a header of one" * 2
             elif sort <= 3:
-                target = draw(st.sampled_from(["@/one/liba.so", "../two/libb.so", "gone"]))
+                target = draw(st.sampled_from(["@/one/liba.so", "../two/libb.so", "gone", name]))
                 if target not in (f"@/{path}", f"../{path}"):
                     files[path] = target
             elif sort <= 5:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -94,11 +95,8 @@ def _refusals(path: str, root: Root, found: Closure) -> Iterator[Lost]:
 def _changed(
     path: str, root: Root, host: Iterable[Library], bundle: Iterable[Library]
 ) -> Iterator[Lost]:
-    """Compare the libraries by name. The first one of a name counts, as for the loader."""
-    on_host, inside = (
-        {(library.auditor, library.name): library for library in reversed(tuple(libraries))}
-        for libraries in (host, bundle)
-    )
+    """Compare the libraries that are loaded by one name, in their order."""
+    on_host, inside = _by_name(host), _by_name(bundle)
     for key, library in sorted(on_host.items()):
         found, name = inside.get(key), library.name
         if found is None:
@@ -108,6 +106,17 @@ def _changed(
             reason = f"{found.path} is found instead of {library.path}"
             # The program starts; a library that the other file does not find is another loss.
             yield Lost(root, path, name, reason, starts=True)
+
+
+def _by_name(libraries: Iterable[Library]) -> dict[tuple[str, str, str, int], Library]:
+    """Number the libraries of one name: what a program itself filters may be loaded again."""
+    found: dict[tuple[str, str, str, int], Library] = {}
+    count: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+    for library in libraries:
+        key = (library.name, library.auditor, library.dispensable)
+        found[(*key, count[key])] = library
+        count[key] += 1
+    return found
 
 
 def _reason(failure: LookupFailed | LookupRefused) -> str:
