@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from magicpak.elf import Elf
 from magicpak.loader.cache import directory
+from magicpak.loader.finder import Finder
 from magicpak.loader.library import Ask, Closure, Library, View
 from magicpak.loader.search import Environment, Loader
 from magicpak.loader.walk import Walk
@@ -25,11 +26,12 @@ def closure(
     ``path`` is the real path of the file (/proc/self/exe), from which ``$ORIGIN`` is derived. It is
     empty where the loader cannot know it.
     """
-    walk = Walk(loader, view, environment, ask).through(executable, path)
+    finder = Finder(loader, view, environment, ask)
+    walk = Walk(finder).through(executable, path)
     variants = [library for library in walk.libraries if library.level]
     baseline: tuple[Library, ...] = ()
     if variants:
-        older = Walk(loader.plain, view, environment, ask).through(executable, path)
+        older = Walk(finder._replace(loader=loader.plain)).through(executable, path)
         baseline = _baseline(variants, walk, older)
     return Closure(
         tuple(walk.libraries),
