@@ -137,7 +137,8 @@ class Walk:
             return
         self.queue.remove(loaded)
         if needer in self.space.unlisted:
-            if any(link.elf.identity == loaded.elf.identity for link in needer.chain()):
+            above = {link.elf.identity for link in needer.chain()}
+            if loaded.loader is needer and loaded.elf.identity in above:
                 reason = "it filters itself, and the loader loads it again and again"
                 self._fail(LookupRefused(name, needer.path, loaded.path, reason))
                 return
