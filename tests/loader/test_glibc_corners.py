@@ -190,9 +190,13 @@ def test_what_the_program_itself_filters_is_found_by_no_name(
     assert agree(loaders, exe, str(tmp_path)).count(f"{tmp_path}/libf.so") == 2
 
 
-def test_what_filters_itself_is_refused(tmp_path: Path, loaders: Identified) -> None:
+@pytest.mark.parametrize("needs", [(), (("needed", "libf.so"),), (("needed", "libg.so"),)])
+def test_what_filters_itself_is_refused(
+    tmp_path: Path, loaders: Identified, needs: tuple[Tags, ...]
+) -> None:
     exe = program(tmp_path / "exe", ("filter", "libf.so"), ("needed", "liba.so"))
-    library(tmp_path / "libf.so", ("filter", "libf.so"))
+    library(tmp_path / "libf.so", *needs, ("filter", "libg.so"))
+    library(tmp_path / "libg.so", *needs, ("filter", "libf.so"))
     library(tmp_path / "liba.so")
     (failure,) = found_by(loaders, exe, str(tmp_path)).failures
     assert "again and again" in str(failure)

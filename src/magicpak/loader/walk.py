@@ -21,6 +21,8 @@ from magicpak.loader.search import Flavour, Loaded, Loader, expand
 from magicpak.loader.versions import Refusal, refusals
 
 LATER = "it is loaded later, by dlopen"
+MOST_FILTERED = 500
+"""Objects that a program filters; a circle of filters has no end."""
 AUXILIARY = "it is an auxiliary object, which may be missing"
 PRELOADED = "it is in /etc/ld.so.preload, and the loader ignores one that is missing"
 
@@ -137,8 +139,7 @@ class Walk:
             return
         self.queue.remove(loaded)
         if needer in self.space.unlisted:
-            above = {link.elf.identity for link in needer.chain()}
-            if loaded.loader is needer and loaded.elf.identity in above:
+            if len(self.space.unlisted) > MOST_FILTERED:
                 reason = "it filters itself, and the loader loads it again and again"
                 self._fail(LookupRefused(name, needer.path, loaded.path, reason))
                 return
