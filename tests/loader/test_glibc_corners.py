@@ -18,7 +18,7 @@ from magicpak.loader.closure import closure
 from magicpak.loader.identify import Identified
 from magicpak.loader.library import Closure
 from magicpak.loader.search import Environment
-from support.elves import EM_386, EM_AARCH64, PT_DYNAMIC, Made
+from support.elves import EM_386, EM_AARCH64, PT_DYNAMIC, Made, dlopen_note
 from support.loader import INTERPRETER, bundled, here, start
 
 pytestmark = here
@@ -264,3 +264,16 @@ def test_a_path_that_names_a_hwcaps_directory_itself_has_no_variants(
         place = out / level.replace("/", "-")
         assert bundled(place, exe, LD_LIBRARY_PATH=str(directory)) == ""
         assert "liba.so => /" in start(place, INTERPRETER, "--list", str(exe)).stdout
+
+
+def test_what_is_loaded_later_brings_what_it_needs_before_the_next_is_loaded(
+    tmp_path: Path, loaders: Identified
+) -> None:
+    """So libx.so is found by the RUNPATH of liba.so, not by that of the program."""
+    note = dlopen_note('[{"soname":["liba.so"]},{"soname":["libx.so"]}]')
+    exe = Made([("runpath", f"{tmp_path}/one")], INTERPRETER, notes=note).write(tmp_path / "exe")
+    library(tmp_path / "one" / "liba.so", ("needed", "libx.so"), ("runpath", f"{tmp_path}/two"))
+    for name in ("one", "two"):
+        library(tmp_path / name / "libx.so")
+    found = [each.path for each in found_by(loaders, exe).libraries]
+    assert found == [f"{tmp_path}/one/liba.so", f"{tmp_path}/two/libx.so"]

@@ -154,7 +154,7 @@ class Walk:
             asked += 1
             for later in loaded_later(loaded, self.loader):
                 self._load_later(later, loaded)
-            self._run()
+                self._run()  # each call of dlopen(3) loads all that its library needs
 
     def _load_later(self, later: Later, needer: Loaded) -> None:
         """Load the first of the names that is found, as dlopen(3) in ``needer`` would."""
