@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import time
 
@@ -10,6 +11,7 @@ import pytest
 from magicpak import jail
 from support.jails import NAME, Bundle, Run, message
 from support.machine import free_port, named
+from support.privileges import forked, full
 from support.programs import Compile
 
 pytestmark = pytest.mark.needs("root", "busybox", "cc")
@@ -70,6 +72,28 @@ def test_output_of_10_mb_is_drained(run: Run, bundle: Bundle, program: Compile, 
     body = f'for (int i = 0; i < {large // 10}; i++) puts("123456789"); return 0;'
     path = bundle.add(program("talk", body), "/talk")
     run(path, stdout="123456789\n" * (large // 10))
+
+
+@pytest.mark.parametrize("expected", ["123456789\n" * 1000, None])
+def test_output_without_end_takes_little_memory(
+    bundle: Bundle, program: Compile, expected: str | None
+) -> None:
+    """What it prints beyond the first and last 64 KiB is compared, and not kept."""
+    body = 'for (int i = 0; i < 20 << 20; i++) puts("123456789"); return 0;'
+    path = bundle.add(program("flood", body), "/flood")
+
+    def tested() -> tuple[str, int]:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        text = ""
+        try:
+            jail.check(str(bundle.tree), [path], stdout=expected)
+        except jail.OutputDiffers as e:
+            text = str(e)
+        return text, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+
+    text, more = forked(full, tested)
+    assert more < 10_000  # KiB, of 200 MiB printed
+    assert ("in line 1000, column 10: expected '', but got '\\n" in text) == bool(expected)
 
 
 def test_program_with_threads_and_children_passes(

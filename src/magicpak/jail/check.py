@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from magicpak import elf
 from magicpak.jail import furnish, plant
+from magicpak.jail.comparison import Comparison
 from magicpak.jail.container import ENVIRONMENT
 from magicpak.jail.enter import Room, Start
 from magicpak.jail.errors import BusyboxNotStatic, CheckFailed, CheckTimedOut, OutputDiffers
@@ -87,19 +88,18 @@ def _judge(
     jail: Jail, shown: str, start: Start, executables: Sequence[str], expected: str | None
 ) -> None:
     log.info("test: %s", shown)
+    comparison = Comparison(expected) if expected is not None else None
     try:
-        done = run(jail, start)
+        done = run(jail, start, watch=comparison.add if comparison else bytes)
     except TimedOut as e:
         raise CheckTimedOut(shown, jail.timeout) from e
     log.debug("test ended: %s; stdout: %r; stderr: %r", done, done.stdout, done.stderr)
-    got = os.fsdecode(done.stdout).strip()
-    wanted = got if expected is None else expected.strip()
-    if done.status == 0 and got == wanted:
+    if done.status == 0 and (comparison is None or comparison.equal):
         return
     from magicpak.jail.diagnosis import diagnose  # noqa: PLC0415  only a failure pays for it
 
     refused = executables if done.status in (NOT_FOUND, NOT_STARTED) else ()
     found = diagnose(jail, start, refused, done.stderr)
-    if done.status == 0:
-        raise OutputDiffers(wanted, got, *found)
+    if done.status == 0 and comparison is not None:
+        raise OutputDiffers(comparison.expected, comparison.got, *found)
     raise CheckFailed(shown, done.status, done.stdout, done.stderr, *found)

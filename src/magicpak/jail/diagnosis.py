@@ -19,6 +19,9 @@ from magicpak.system.tools import ToolNotFound
 
 log = logging.getLogger(__name__)
 
+READ = 16 << 20
+"""Bytes of a trace that are read: a program may look for files without end."""
+
 
 class Diagnosis(NamedTuple):
     """Why a test may have failed."""
@@ -52,7 +55,7 @@ def _trace(jail: Jail, start: Start) -> tuple[list[Lookup], tuple[str, ...]]:
         tracer = Tracer((strace, "-f", "-qq", *TRACED, "-o", file, "-p"), file)
         done = run(jail, start, tracer)
         with open(file, "rb") as trace:
-            seen = list(lookups(trace.read()))
+            seen = list(lookups(trace.read(READ)))
         if not seen:
             log.info("the failed test is not traced: %s", one_line(done.stderr))
     except ToolNotFound:

@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import signal
+from collections.abc import Callable
 from typing import NamedTuple
 
 from magicpak.jail import enter
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 NOT_FOUND, NOT_STARTED = 127, 126
 """Exit statuses of a shell, and of ``docker run``, for a program that cannot be started."""
 
+KEPT = 64 * 1024
+"""Bytes of the beginning and of the end of each output that are kept for messages."""
+
 
 class Jail(NamedTuple):
     """A jail that is ready, and how programs are run in it."""
@@ -34,8 +38,15 @@ class Jail(NamedTuple):
     """What has been said of it."""
 
 
-def run(jail: Jail, start: enter.Start, tracer: enter.Tracer | None = None) -> Completed:
-    """Start a program in the jail, and wait for its end.
+def run(
+    jail: Jail,
+    start: enter.Start,
+    tracer: enter.Tracer | None = None,
+    watch: Callable[[bytes], object] = bytes,
+) -> Completed:
+    """Start a program in the jail, and wait for its end; both ends of its outputs are kept.
+
+    ``watch`` is called with each piece of its stdout, the last one empty.
 
     Raises TimedOut, JailUnavailable.
     """
@@ -48,6 +59,8 @@ def run(jail: Jail, start: enter.Start, tracer: enter.Tracer | None = None) -> C
                 stdin=jail.stdin,
                 timeout=jail.timeout,
                 preexec=enter.entrance(jail.room, start, writer, tracer),
+                kept=KEPT,
+                watch=watch,
             )
         outcome = listen(reader)
     finally:

@@ -9,12 +9,13 @@ import select
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from magicpak.errors import MagicpakError
-from magicpak.system import signals
+from magicpak.system import pipes, signals
 
 if TYPE_CHECKING:
     from magicpak.system.user import User
@@ -77,6 +78,8 @@ def run(
     cwd: str | None = None,
     timeout: float | None = None,
     preexec: Callable[[], None] | None = None,
+    kept: int = sys.maxsize,
+    watch: pipes.Sink = bytes,
 ) -> Completed:
     """Run a program to its end, and feed and drain its pipes.
 
@@ -85,19 +88,47 @@ def run(
     in the new process before the program starts; it may fork if all processes but one close their
     descriptors and never return.
 
+    Of the beginning and of the end of each output, ``kept`` bytes are returned. ``watch`` is called
+    with each piece of stdout, the last one empty.
+
     Raises TimedOut; OSError if the program cannot be started.
     """
     child = None
+    out, err = pipes.Ends(kept), pipes.Ends(kept)
+
+    def stdout(piece: bytes) -> None:
+        watch(piece)
+        out.add(piece)
+
     try:
         with signals.held():
             child = _start(argv, env, cwd=cwd, preexec_fn=preexec and _as_new(preexec))
-        stdout, stderr = child.communicate(stdin, timeout)
+        _await(child, stdin, stdout, err.add, timeout)
     except subprocess.TimeoutExpired as e:
         raise TimedOut(shlex.join(argv), timeout or 0) from e
     finally:
         if child is not None and child.returncode is None:
             _end(child)
-    return Completed(child.returncode, stdout, stderr)
+    return Completed(child.returncode, bytes(out), bytes(err))
+
+
+def _await(
+    child: subprocess.Popen[bytes],
+    content: bytes,
+    out: pipes.Sink,
+    err: pipes.Sink,
+    timeout: float | None,
+) -> None:
+    """Feed and drain a program until its end. Raises subprocess.TimeoutExpired."""
+    # Popen sets all three for PIPE.
+    stdin, stdout, stderr = (
+        cast("IO[bytes]", pipe) for pipe in (child.stdin, child.stdout, child.stderr)
+    )
+    try:
+        left = pipes.exchange(stdin, content, {stdout: out, stderr: err}, timeout)
+    except TimeoutError as e:
+        raise subprocess.TimeoutExpired(child.args, timeout or 0) from e
+    child.wait(left)
 
 
 def _as_new(preexec: Callable[[], None]) -> Callable[[], None]:
