@@ -4,6 +4,8 @@
 #include <Python.h>
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -114,6 +116,20 @@ kernel_birth (PyObject *module, PyObject *args)
   return PyLong_FromLongLong (status.stx_btime.tv_sec * 1000000000LL + status.stx_btime.tv_nsec);
 }
 
+static PyObject *
+kernel_seccomp (PyObject *module, PyObject *args)
+{
+  struct sock_fprog program;
+  const char *instructions;
+  Py_ssize_t size;
+  (void) module;
+  if (!PyArg_ParseTuple (args, "y#", &instructions, &size))
+    return NULL;
+  program.len = (unsigned short) (size / (Py_ssize_t) sizeof (struct sock_filter));
+  program.filter = (struct sock_filter *) instructions;
+  return result (prctl (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0), "prctl");
+}
+
 static PyMethodDef methods[] = {
   { "prctl", kernel_prctl, METH_VARARGS, NULL },
   { "unshare", kernel_unshare, METH_VARARGS, NULL },
@@ -122,6 +138,7 @@ static PyMethodDef methods[] = {
   { "umount2", kernel_umount2, METH_VARARGS, NULL },
   { "openat2", kernel_openat2, METH_VARARGS, NULL },
   { "birth", kernel_birth, METH_VARARGS, NULL },
+  { "seccomp", kernel_seccomp, METH_VARARGS, NULL },
   { NULL, NULL, 0, NULL }
 };
 

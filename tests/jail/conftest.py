@@ -37,8 +37,8 @@ def program(compile_c: Compile) -> Compile:
 
     def make(name: str, body: str, *flags: str) -> Path:
         headers = (
-            *("signal", "stdio", "stdlib", "unistd", "sys/prctl", "sys/socket", "sys/stat"),
-            *("sys/un", "sys/wait"),
+            *("signal", "stdio", "stdlib", "unistd", "sys/mman", "sys/prctl", "sys/socket"),
+            *("sys/stat", "sys/un", "sys/wait"),
         )
         source = "#define _GNU_SOURCE\n" + "".join(f"#include <{name}.h>\n" for name in headers)
         source += f"int main(int argc, char **argv) {{ (void) argc; (void) argv; {body} }}\n"

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -211,6 +212,36 @@ devices_made (void)
   say ("mknod", mknod ("/made", S_IFCHR | 0600, makedev (1, 3)));
   say ("chown", chown ("/made", 7, 7));
   say ("fifo", mkfifo ("/fifo", 0600));
+}
+
+static void
+outside (void)
+{
+  /* The first process may be another one, but its root is not another.  */
+  int file = open ("/proc/1/root/reached", O_WRONLY | O_CREAT, 0600);
+  printf ("/proc/1/root: %s\n", file >= 0 && access ("/reached", F_OK) ? "outside" : "inside");
+  /* The escape from a chroot: of a process whose directory is not below its root.  */
+  if (mkdir ("/inner", 0700) == 0 && chroot ("/inner") == 0)
+    {
+      for (int i = 0; i < 64; i++)
+        if (chdir (".."))
+          break;
+      if (chroot ("."))
+        perror ("chroot");
+    }
+  puts (access ("/probe/file", F_OK) ? "outside" : "inside");
+}
+
+static void
+tracing (void)
+{
+  pid_t child = fork ();
+  if (child == 0)
+    for (;;)
+      pause ();
+  say ("child", ptrace (PTRACE_ATTACH, child, NULL, NULL));
+  kill (child, SIGKILL);
+  say ("first", ptrace (PTRACE_ATTACH, 1, NULL, NULL));
 }
 
 static void
@@ -426,7 +457,8 @@ arguments (int count, char **given)
 static const struct { const char *name; void (*run) (void); } probes[] = {
   PROBE (in_root), PROBE (in_dev), PROBE (devices), PROBE (terminal), PROBE (pseudo_terminal),
   PROBE (shared_memory), PROBE (standard_streams), PROBE (standard_input), PROBE (environment),
-  PROBE (user), PROBE (capabilities), PROBE (privileges), PROBE (devices_made), PROBE (limits),
+  PROBE (user), PROBE (capabilities), PROBE (privileges), PROBE (devices_made), PROBE (outside),
+  PROBE (tracing), PROBE (limits),
   PROBE (mask_and_place), PROBE (signals), PROBE (orphans), PROBE (process),
   PROBE (proc_protected), PROBE (mounts), PROBE (names), PROBE (given_files), PROBE (files),
   PROBE (sockets), PROBE (programs), PROBE (descriptors),

@@ -14,7 +14,7 @@ from magicpak import jail
 from magicpak.jail import enter, plant
 from support.jails import NAME, Bundle, Run
 from support.machine import named, nothing_mounting
-from support.privileges import NOBODY, docker_build, forked, full, nobody
+from support.privileges import NOBODY, docker_build, forked, full, in_pid_namespace, nobody
 from support.programs import Compile
 
 pytestmark = pytest.mark.needs("root", "busybox", "cc")
@@ -115,3 +115,40 @@ def test_killed_magicpak_leaves_no_process(
     # Nobody was left to remove it.
     for left in bundle.top.glob(".magicpak-test-*"):
         plant.remove(str(left))
+
+
+@pytest.mark.needs("mounts")
+@pytest.mark.parametrize("number", [9, 15])
+def test_a_test_that_kills_all_processes_kills_none_outside(
+    bundle: Bundle, program: Compile, number: int
+) -> None:
+    path = bundle.add(program("killer", f"return kill(-1, {number}) ? 3 : 0;"), "/killer")
+
+    def check() -> None:
+        docker_build()
+        jail.check(str(bundle.tree), [path], strace="none")
+
+    with pytest.raises(jail.CheckFailed) as failure:
+        in_pid_namespace(check)
+    assert failure.value.status == 3
+
+
+@pytest.mark.needs("mounts")
+@pytest.mark.parametrize("session", ["", "setsid();"])
+def test_processes_that_grow_in_number_are_ended(
+    bundle: Bundle, program: Compile, session: str
+) -> None:
+    body = f"""
+        int *count = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (fork()) {{ usleep(20000); return 0; }}
+        while (__sync_add_and_fetch(count, 1) < 3000) if (!fork()) {{ {session} }}
+        sleep(1000); return 0;"""
+    path = bundle.add(program("bomb", body), "/bomb")
+
+    def check() -> list[str]:
+        docker_build()
+        jail.check(str(bundle.tree), [path], strace="none")
+        return sorted(filter(str.isdecimal, os.listdir("/proc")))
+
+    # The first process, and this.
+    assert len(in_pid_namespace(check)) == 2

@@ -31,6 +31,8 @@ WITHOUT_MOUNTS = {
     "standard_streams": "what is written by name comes later",
     "capabilities": "no /proc/self/status",
     "process": "no /proc/self/status",
+    "privileges": "no chroot(2), which leads out of another",
+    "devices_made": "none can be made: that of a disk leads out",
     "proc_protected": "no /proc/sys, no /sys",
     "mounts": "no /proc/self/mountinfo",
     "given_files": "no mount points, so that they can be removed",

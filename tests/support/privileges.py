@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from magicpak.system import kernel
+
 # A forked child that has become nobody may not be allowed to load what Python loads late.
 assert all((encodings.ascii, encodings.idna, encodings.latin_1))
 
@@ -69,6 +71,21 @@ def forked(become: Callable[[], None], call: Callable[[], Any]) -> Any:
     if not good:
         raise value
     return value
+
+
+def in_pid_namespace(call: Callable[[], Any]) -> Any:
+    """Call a function in a process that sees, and can signal, no others but its first one."""
+
+    def first() -> Any:
+        kernel.mount("proc", "/proc", "proc")
+        return forked(full, call)
+
+    def parted() -> Any:
+        kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWPID)
+        kernel.mount(None, "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
+        return forked(full, first)
+
+    return forked(full, parted)
 
 
 PRIVILEGES = [

@@ -8,6 +8,7 @@ from magicpak.jail.errors import (
     CheckTimedOut,
     JailUnavailable,
     OutputDiffers,
+    ProcessesLeft,
 )
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "CheckTimedOut",
     "JailUnavailable",
     "OutputDiffers",
+    "ProcessesLeft",
     "check",
 ]

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
-from magicpak.jail import descendants, furnish, streams
-from magicpak.jail.container import CAPABILITIES, UMASK
+from magicpak.jail import bystanders, descendants, furnish, streams
+from magicpak.jail.container import CAPABILITIES, LEADING_OUT, UMASK
 from magicpak.jail.isolation import Isolation, isolate, pivot
 from magicpak.jail.outcome import ENDED, LACKING, REFUSED, UNSTARTED, tell
 from magicpak.jail.streams import Relay
@@ -23,6 +23,8 @@ UNAVAILABLE = 125
 """Exit status when the jail cannot be entered."""
 
 TRACING = User(0, 0, (0,), "/", "root")
+
+UNSPARED = "no seccomp filters: a test that kills all processes kills this program too"
 
 PATIENCE = 10
 """Seconds in which a tracer has to attach."""
@@ -89,7 +91,10 @@ def entrance(
             if not inside:
                 os.chroot(room.root)
                 os.chdir("/")
-            _start(ready, room, isolation, report)
+            capabilities = CAPABILITIES if inside else CAPABILITIES - LEADING_OUT
+            if not isolation.alone and room.user.uid == 0 and not bystanders.spare():
+                tell(report, LACKING, UNSPARED)
+            _start(ready, room, isolation, capabilities, report)
         except OSError as e:
             tell(report, REFUSED, f"{e.strerror}: {e.filename}")
         os._exit(UNAVAILABLE)
@@ -152,8 +157,10 @@ def _keep(worker: int, report: int, descriptors: Sequence[int], relay: Relay | N
     tell(report, ENDED, os.waitstatus_to_exitcode(status))
     # Else this is the first process of a pid namespace, with which the kernel ends all others.
     if relay is not None:
-        descendants.kill(spared=frozenset({relay.pid}))
-        relay.finish()
+        # What cannot be ended here, the caller tries to end, and tells.
+        with contextlib.suppress(descendants.Unending):
+            descendants.kill(spared=frozenset({relay.pid}))
+            relay.finish()
     os._exit(0)
 
 
@@ -172,7 +179,9 @@ def _attach(tracer: Tracer) -> None:
     raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT), tracer.argv[0])
 
 
-def _start(start: Start, room: Room, isolation: Isolation, report: int) -> NoReturn:
+def _start(
+    start: Start, room: Room, isolation: Isolation, capabilities: frozenset[int], report: int
+) -> NoReturn:
     """Become the program, in the root of the jail."""
     # A command that kills its process group must not hit the one who waits for it.
     os.setsid()
@@ -180,7 +189,7 @@ def _start(start: Start, room: Room, isolation: Isolation, report: int) -> NoRet
         with contextlib.suppress(FileNotFoundError):
             null = os.open("/dev/null", os.O_RDONLY)
             os.dup2(null, 0)
-    _become(room.user, isolation)
+    _become(room.user, isolation, capabilities)
     # Cleared by a change of the user.
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     try:
@@ -190,12 +199,12 @@ def _start(start: Start, room: Room, isolation: Isolation, report: int) -> NoRet
     os._exit(UNAVAILABLE)
 
 
-def _become(user: User, isolation: Isolation) -> None:
-    """Take the capabilities, groups and user of a container's process."""
+def _become(user: User, isolation: Isolation, capabilities: frozenset[int]) -> None:
+    """Take the capabilities, the user and its groups."""
     with contextlib.suppress(OSError):
         kernel.prctl(kernel.PR_CAP_AMBIENT, kernel.PR_CAP_AMBIENT_CLEAR_ALL)
         # The first that is refused is one that the kernel does not know.
-        for capability in sorted(frozenset(range(64)) - CAPABILITIES):
+        for capability in sorted(frozenset(range(64)) - capabilities):
             kernel.prctl(kernel.PR_CAPBSET_DROP, capability)
     for descriptor in (0, 1, 2):
         # /dev/stdout is opened anew, by its owner alone.

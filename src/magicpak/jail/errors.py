@@ -86,6 +86,17 @@ class JailUnavailable(MagicpakError):
         )
 
 
+class ProcessesLeft(MagicpakError):
+    """The processes of a test start new ones faster than they can be killed."""
+
+    def __str__(self) -> str:
+        return (
+            "Test failed: its processes start new ones faster than they can be killed, and some "
+            "still run; end them, limit their number (docker --pids-limit), or permit namespaces, "
+            "with which the kernel ends all"
+        )
+
+
 class BusyboxNotStatic(MagicpakError):
     """The busybox given would need the libraries of the host."""
 

@@ -26,7 +26,8 @@ from magicpak.system.user import User
 
 WITHOUT_MOUNTS = (
     "no mounts are permitted: /proc has no more than self/exe and the outputs in self/fd, /sys has "
-    "nothing, and there is no /dev/pts"
+    "nothing, and there is no /dev/pts; root lacks CAP_SYS_CHROOT and CAP_MKNOD, with "
+    "which it would get out, may not signal all processes at once, and has no_new_privs"
 )
 
 ONE_USER = (

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from magicpak.jail import enter
-from magicpak.jail.descendants import adopting
-from magicpak.jail.errors import JailUnavailable
+from magicpak.jail.descendants import Unending, adopting
+from magicpak.jail.errors import JailUnavailable, ProcessesLeft
 from magicpak.jail.outcome import listen
 from magicpak.system import process
 from magicpak.system.process import Completed
@@ -48,7 +48,7 @@ def run(
 
     ``watch`` is called with each piece of its stdout, the last one empty.
 
-    Raises TimedOut, JailUnavailable.
+    Raises TimedOut, JailUnavailable, ProcessesLeft.
     """
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
@@ -63,6 +63,8 @@ def run(
                 watch=watch,
             )
         outcome = listen(reader)
+    except Unending as e:
+        raise ProcessesLeft from e
     finally:
         os.close(writer)
         os.close(reader)

@@ -24,9 +24,11 @@ AT_FDCWD, AT_SYMLINK_NOFOLLOW = -100, 0x100
 STATX_BTIME = 0x800
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
 PR_GET_CHILD_SUBREAPER = 37
+PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 
 
@@ -51,6 +53,16 @@ class _ByCtypes:
         if self._libc.prctl(option, argument, 0, 0, 0) < 0:
             self._fail("prctl")
         return int(answer.value)
+
+    def seccomp(self, instructions: bytes) -> None:
+        """Call prctl(2) for a filter."""
+        steps = self._ctypes.create_string_buffer(instructions)
+        # struct sock_fprog
+        program = struct.pack("@HP", len(instructions) // 8, self._ctypes.addressof(steps))
+        buffer = self._ctypes.create_string_buffer(program)
+        pointer = self._ctypes.addressof(buffer)
+        if self._libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, pointer, 0, 0) < 0:
+            self._fail("prctl")
 
     def unshare(self, flags: int) -> None:
         """Call unshare(2)."""
@@ -112,6 +124,11 @@ _calls = _load()
 def prctl(option: int, argument: int = 0) -> int:
     """Set an attribute of this process, or return the one that ``option`` gets (prctl(2))."""
     return int(_calls.prctl(option, argument))
+
+
+def seccomp(instructions: bytes) -> None:
+    """Have a filter, of struct sock_filter, judge the system calls of this process from now on."""
+    _calls.seccomp(instructions)
 
 
 def unshare(flags: int) -> None:
