@@ -13,6 +13,7 @@ import pytest
 from magicpak.host import Host, globbing
 from magicpak.plan import Bundle, BundlePath, Origin, Why, patterns
 from magicpak.system import workdir
+from support.command import assert_bounded, cost
 
 GLOB = Origin(Why.INCLUDED, "*")
 
@@ -105,3 +106,32 @@ def test_a_link_of_the_kernel_to_what_a_process_has_open_is_not_followed(name: s
     """As ``/proc/self/*`` has one to the root of all."""
     path = f"/proc/self/{name.format(os.getpid())}"
     assert [found for found, _ in planned(Path(path))] == [path]
+
+
+def test_what_a_process_has_open_is_not_walked_into(tmp_path: Path) -> None:
+    """/proc/self/root is the root directory: all there is."""
+    took = cost("-i", "/proc/self/[cr]*[dt]", "/bin/ls", "out", cwd=tmp_path)
+    assert_bounded(took)
+    assert not (tmp_path / "out/etc").exists()
+    assert_bounded(cost("-i", "/proc/self/*", "/bin/ls", "out", cwd=tmp_path))
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("name", ["kmsg", "self/pagemap"])
+def test_a_file_of_the_kernel_is_not_waited_for_and_not_read_for_ever(
+    tmp_path: Path, name: str
+) -> None:
+    for _ in range(2):  # kmsg tells each message once
+        assert_bounded(cost("-i", f"/proc/{name}", "/bin/ls", "out", cwd=tmp_path))
+
+
+def test_a_chain_of_thousands_of_links_is_followed_as_far_as_the_kernel_does(
+    tmp_path: Path,
+) -> None:
+    for number in range(3_000):
+        (tmp_path / f"l{number}").symlink_to(f"l{number + 1}")
+    (tmp_path / "l3000").touch()
+    took = cost("-i", "l0", "/bin/ls", "out", cwd=tmp_path)
+    assert_bounded(took)
+    assert "too many levels of symbolic links" in took.lines[-1]
+    assert cost("-i", ".", "/bin/ls", "out", cwd=tmp_path).memory < 100

@@ -8,7 +8,10 @@ import shlex
 import stat
 import subprocess
 import sys
+import tempfile
+import threading
 from pathlib import Path
+from typing import NamedTuple
 
 Printed = subprocess.CompletedProcess[str]
 
@@ -130,3 +133,35 @@ def facts(tree: Path) -> dict[str, tuple[object, ...]]:
 def listing(directory: Path) -> list[str]:
     """List a directory, hidden entries too."""
     return sorted(os.listdir(directory))
+
+
+class Cost(NamedTuple):
+    """What a run of the command took: seconds of CPU, and MB of memory at its height."""
+
+    seconds: float
+    memory: int
+    status: int
+    lines: tuple[str, ...]
+    """What it said."""
+
+
+def cost(*arguments: str | Path, cwd: Path) -> Cost:
+    """Run the command, and measure it with all that it starts."""
+    with tempfile.TemporaryFile() as said:
+        child = subprocess.Popen([*COMMAND, *arguments], stdout=said, stderr=said, cwd=cwd)
+        alarm = threading.Timer(60, child.kill)
+        alarm.start()
+        _, status, used = os.wait4(child.pid, 0)
+        alarm.cancel()
+        child.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        lines = tuple(os.fsdecode(said.read()).splitlines())
+    return Cost(used.ru_utime + used.ru_stime, used.ru_maxrss >> 10, child.returncode, lines)
+
+
+def assert_bounded(cost: Cost) -> None:
+    """Check that a run neither hung nor flooded, and told any error in one line."""
+    assert cost.seconds < 2
+    assert cost.memory < 100
+    assert cost.status == 0 or (cost.status == 1 and cost.lines[-1].startswith("error: "))
+    assert not any(line.startswith("Traceback") for line in cost.lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -77,3 +78,15 @@ def mended(out: Path) -> dict[str, str]:
     listed = (out / "etc" / "ld.so.conf").read_text().split()
     assert {os.path.dirname(e.path).partition("/glibc-hwcaps")[0] for e in entries} == set(listed)
     return {entry.name: entry.path for entry in entries}
+
+
+def sysroot_of(program: str, root: Path) -> Path:
+    """Make a tree with a program and what it needs, and a directory /etc."""
+    (root / "etc").mkdir(parents=True)
+    run = subprocess.run(
+        [INTERPRETER, "--list", program], capture_output=True, text=True, check=True
+    )
+    for path in (program, *(word for word in run.stdout.split() if word.startswith("/"))):
+        (root / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, root / path[1:])
+    return root

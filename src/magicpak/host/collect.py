@@ -47,6 +47,7 @@ class Host(Sysroot):
         super().__init__(sysroot)
         self._hidden = frozenset(map(Sysroot().directory_identity, hidden)) - {None}
         self._pseudo = frozenset(map(self.directory_identity, PSEUDO)) - {None}
+        self._processes = self._device("/proc") - self._device("/")
         self._cwd = os.getcwd()
         self._elves: dict[tuple[int, int], Elf] = {}
         self.unread: dict[BundlePath, IoError] = {}
@@ -123,6 +124,8 @@ class Host(Sysroot):
                 reason = e.strerror if isinstance(e, OSError) else e
                 log.warning("%s (%s) is skipped: %s", source, origin, reason)
                 return
+            # Its links lead to whatever a process has open, to the root directory too.
+            tree = tree and status.st_dev not in self._processes
             if not stat.S_ISLNK(status.st_mode):
                 yield from self._end(source, status, place, origin, tree)
                 return
@@ -156,6 +159,10 @@ class Host(Sysroot):
         yield Placed(place, entry, origin)
         if tree and identity not in self._pseudo:
             yield from self._tree(source, place, origin)
+
+    def _device(self, path: str) -> frozenset[int]:
+        identity = self.directory_identity(path)
+        return frozenset() if identity is None else frozenset({identity[0]})
 
     def _is_private(self, source: str) -> bool:
         """Tell whether a directory holds what this run or another one writes."""

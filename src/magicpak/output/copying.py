@@ -12,6 +12,8 @@ from magicpak.plan import File
 
 CHUNK = 64 << 20
 """Bytes copied between two reports of progress."""
+MOST_UNTOLD = 64 << 20
+"""Bytes of a file that tells no size: some of /proc have no end."""
 SMALL = 1 << 20
 """Bytes copied at once through this process."""
 ELSEWISE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
@@ -75,8 +77,11 @@ def copy(source: int, out: int, progress: Progress) -> None:
         return
     _copy_range(source, out, 0, status.st_size, progress)
     if status.st_size == 0:  # files of /proc tell no size
+        size = 0
         while block := os.read(source, SMALL):
-            os.write(out, block)
+            size += os.write(out, block)
+            if size > MOST_UNTOLD:
+                raise OSError(errno.EFBIG, "it tells no size, and has no end in sight")
 
 
 def _data_ranges(fd: int, size: int) -> Iterator[tuple[int, int]]:
