@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -248,3 +249,11 @@ def test_directories_of_the_system_are_not_suggested_whole(tmp_path: Path) -> No
     paths = ("/usr", "/usr/lib", "/usr/lib/x86_64-linux-gnu", package, f"{package}/file")
     seen = [Lookup(path, found=False) for path in paths]
     assert missing.suspects(seen, str(tmp_path), lambda _: True) == (package,)
+
+
+def test_a_fifo_that_a_failing_test_leaves_is_not_waited_for(run: Run, bundle: Bundle) -> None:
+    app = bundle.write("/bin/app", "#!/bin/run\n", 0o755)
+    command = "rm /bin/app; mkfifo -m 755 /bin/run /bin/app /lib.so; /bin/other; exit 1"
+    start = time.monotonic()
+    assert "returned non-zero exit code: exit status: 1" in message(run, app, command=command)
+    assert time.monotonic() - start < 5
