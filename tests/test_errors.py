@@ -18,6 +18,7 @@ from magicpak.jail import (
     CheckTimedOut,
     JailUnavailable,
     OutputDiffers,
+    ProcessesLeft,
 )
 from magicpak.loader.errors import HelperFailed, LookupFailed, LookupRefused, WillNotStart
 from magicpak.output.copying import ChangedDuringRun
@@ -70,6 +71,7 @@ EXAMPLES = {
     CheckTimedOut: ("app", 60),
     JailUnavailable: ("chroot(2) is refused",),
     OutputDiffers: ("a", "b"),
+    ProcessesLeft: (),
     CommandFailed: ("curl localhost", 7, b"refused\n"),
     DynamicFailed: (1, b"no such file\n"),
     MalformedEndpoint: ("nowhere",),

@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 
 from magicpak import jail
-from magicpak.jail import enter, plant
+from magicpak.jail import descendants, enter, plant
 from support.jails import NAME, Bundle, Run
 from support.machine import named, nothing_mounting
 from support.privileges import NOBODY, docker_build, forked, full, in_pid_namespace, nobody
@@ -152,3 +152,12 @@ def test_processes_that_grow_in_number_are_ended(
 
     # The first process, and this.
     assert len(in_pid_namespace(check)) == 2
+
+
+def test_processes_that_cannot_be_ended_are_told(
+    bundle: Bundle, program: Compile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(descendants, "SECONDS", -1)
+    path = bundle.add(program("daemon", "if (!fork()) sleep(3); return 0;"), "/daemon")
+    with pytest.raises(jail.ProcessesLeft):
+        forked(docker_build, lambda: jail.check(str(bundle.tree), [path]))

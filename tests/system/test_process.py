@@ -59,6 +59,12 @@ def test_pipes_of_any_size_do_not_block() -> None:
     assert len(done.stderr) == MEGABYTE
 
 
+def test_of_what_is_printed_both_ends_can_be_kept() -> None:
+    done = process.run(python("print('a' * 999, end='b')"), kept=10)
+    assert done.stdout.decode() == "aaaaaaaaaa\n[…]\naaaaaaaaab"
+    assert process.run(python("print('a' * 20, end='')"), kept=10).stdout == b"a" * 20
+
+
 def test_stdin_that_is_not_read_is_no_error() -> None:
     assert process.run(["true"], stdin=b"y" * 3 * MEGABYTE).status == 0
 
