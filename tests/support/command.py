@@ -8,8 +8,6 @@ import shlex
 import stat
 import subprocess
 import sys
-import tempfile
-import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -146,17 +144,25 @@ class Cost(NamedTuple):
 
 
 def cost(*arguments: str | Path, cwd: Path) -> Cost:
-    """Run the command, and measure it with all that it starts."""
-    with tempfile.TemporaryFile() as said:
-        child = subprocess.Popen([*COMMAND, *arguments], stdout=said, stderr=said, cwd=cwd)
-        alarm = threading.Timer(60, child.kill)
-        alarm.start()
-        _, status, used = os.wait4(child.pid, 0)
-        alarm.cancel()
-        child.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        lines = tuple(os.fsdecode(said.read()).splitlines())
-    return Cost(used.ru_utime + used.ru_stime, used.ru_maxrss >> 10, child.returncode, lines)
+    """Run the command, and measure it with all that it starts.
+
+    A process inherits the memory of its parent as its own height: a small one stands between.
+    """
+    command = [sys.executable, "-c", _MEASURED, *COMMAND, *arguments]
+    done = subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=60, check=True
+    )
+    seconds, memory, status = done.stdout.rsplit("\n", 1)[-1].split()
+    lines = tuple(done.stderr.splitlines())
+    return Cost(float(seconds), int(memory) >> 10, int(status), lines)
+
+
+_MEASURED = """
+import resource, subprocess, sys
+status = subprocess.call(sys.argv[1:])
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss, status, end="")
+"""
 
 
 def assert_bounded(cost: Cost) -> None:

@@ -47,7 +47,8 @@ def _structs(little_endian: bool, bits: int, machine: str | None = None) -> ELFS
 def read_header(stream: BinaryIO, size: int) -> tuple[int, bool, Any]:
     """Read the word size, the byte order and the header of a file. Raises one of DAMAGE."""
     stream.seek(0)
-    ident = stream.read(16)
+    # A file of the kernel without a size (/proc/kmsg) may have nothing to read, or not yet.
+    ident = stream.read(16) if size else b""
     if ident[:4] != b"\x7fELF":
         raise ELFError("the file is empty" if size == 0 else "it is not an ELF file")
     if len(ident) < 16 or ident[4] not in (1, 2) or ident[5] not in (1, 2):
