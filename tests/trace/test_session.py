@@ -6,7 +6,6 @@ import logging
 import re
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import threading
@@ -66,7 +65,7 @@ def test_a_busy_program_runs_at_near_native_speed(touch: Touch, compiled: Compil
         for _ in range(5):
             bare.append(seconds(lambda: subprocess.run([program], check=True)))
             traced.append(seconds(lambda: touch(program)))
-        return statistics.median(traced) / statistics.median(bare)
+        return min(traced) / min(bare)  # noise only adds
 
     assert any(ratio() <= 1.3 for _ in range(3))
 
