@@ -8,6 +8,7 @@ file has none.
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, BinaryIO
@@ -30,6 +31,8 @@ MOST_STRINGS = 64 << 20
 MOST_PROGRAM_HEADERS = 1 << 16
 """Bytes: execve(2) refuses more."""
 PATH_MAX = 4096
+PIECE = 4 << 20
+"""Bytes of the constants that are read at once."""
 SHF_ALLOC = 2
 PADDING = 4096
 """Up to so many zero bytes at the end of a file are not a payload."""
@@ -188,6 +191,57 @@ class Image:
         for entry, position in self._chain("DT_VERDEF", self._structs.Elf_Verdef, "vd_next"):
             aux = self._linked(position + entry["vd_aux"], self._structs.Elf_Verdaux, "vda_next", 1)
             yield from (self._string(a["vda_name"]) for a, _ in aux)
+
+    def imports(self) -> Iterator[str]:
+        """Yield the names of the symbols that others define for it (gabi, "Symbol Table")."""
+        if "DT_SYMTAB" not in self._tags:
+            return
+        layout = struct.Struct(self._order + ("I2BH2Q" if self.bits == 64 else "3I2BH"))
+        section = 3 if self.bits == 64 else 5
+        count = min(self._symbols(), MOST_ENTRIES)
+        table = self._bytes(self._offset(self._tags["DT_SYMTAB"][-1]), count * layout.size)
+        for symbol in layout.iter_unpack(table[: len(table) - len(table) % layout.size]):
+            if symbol[0] and not symbol[section]:
+                yield self._string(symbol[0])
+
+    @property
+    def _order(self) -> str:
+        return "<" if self.little_endian else ">"
+
+    def _symbols(self) -> int:
+        """Return how many symbols come before the last import: only the hash tables count them."""
+        if "DT_HASH" in self._tags:
+            return self._words(self._offset(self._tags["DT_HASH"][-1]), 2)[1]
+        if "DT_GNU_HASH" not in self._tags:
+            return 0
+        start = self._offset(self._tags["DT_GNU_HASH"][-1])
+        buckets, first, bloom, _ = self._words(start, 4)
+        if not any(segment["p_type"] == "PT_INTERP" for segment in self._segments):
+            return first  # only a program hashes imports too: those whose address it compares
+        chains = start + 16 + bloom * self.bits // 8 + 4 * buckets
+        last = max(self._words(chains - 4 * buckets, min(buckets, MOST_ENTRIES)), default=0)
+        if last < first:
+            return first
+        rest = self._bytes(chains + 4 * (last - first), 4 * MOST_ENTRIES)
+        hashes = struct.iter_unpack(f"{self._order}I", rest[: len(rest) & ~3])
+        # The lowest bit ends the chain of a bucket.
+        return last + 1 + next((at for at, (word,) in enumerate(hashes) if word & 1), 0)
+
+    def _words(self, offset: int, count: int) -> tuple[int, ...]:
+        """Read words of 32 bits. Raises ELFError at the end of the file."""
+        read = self._bytes(offset, 4 * count)
+        if len(read) < 4 * count:
+            raise ELFError("a hash table is beyond the end of the file")
+        return struct.unpack(f"{self._order}{count}I", read)
+
+    def constants(self) -> Iterator[bytes]:
+        """Yield what is mapped for reading alone, in overlapping pieces; code only without such."""
+        loaded = [s for s in self._segments if s["p_type"] == "PT_LOAD" and not s["p_flags"] & 2]
+        plain = [s for s in loaded if not s["p_flags"] & 1 and s["p_offset"]]
+        for segment in plain or loaded:
+            start, end = segment["p_offset"], segment["p_offset"] + segment["p_filesz"]
+            for at in range(start, end, PIECE):
+                yield self._bytes(at, min(PIECE + PATH_MAX, end - at))
 
     def _chain(self, tag: str, struct: Any, link: str) -> Iterator[tuple[Any, int]]:
         if tag not in self._tags:

@@ -81,6 +81,8 @@ class Elf(NamedTuple):
     versions: Versions = Versions()
     packed_relocations: bool = False
     """It has DT_RELR, which a loader that does not know it would pass over."""
+    imports: frozenset[str] = frozenset()
+    """The symbols that other objects define for it."""
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -132,6 +134,12 @@ def read_open(fd: int, path: str) -> Elf:
     """Read an ELF file from a descriptor, and close that. Raises IoError, MalformedExecutable."""
     with _image(fd, path) as (image, identity):
         return _describe(image, path, identity)
+
+
+def constants(fd: int, path: str) -> Iterator[bytes]:
+    """Yield ``Image.constants`` of an open ELF file, and close that. Raises as ``read_open``."""
+    with _image(fd, path) as (image, _):
+        yield from image.constants()
 
 
 def payload(fd: int, path: str) -> int:
@@ -192,4 +200,12 @@ def _describe(image: Image, path: str, identity: tuple[int, int]) -> Elf:
         ),
         versions=Versions(frozenset(image.versions_defined()), tuple(image.versions_needed())),
         packed_relocations=bool(image.number("DT_RELR")),
+        imports=_imports(image),
     )
+
+
+def _imports(image: Image) -> frozenset[str]:
+    """Return the imports; none if the tables of symbols are damaged: the loader has its own say."""
+    with contextlib.suppress(*DAMAGE):
+        return frozenset(image.imports())
+    return frozenset()
