@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import stat
 from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
@@ -39,6 +40,10 @@ class Inventory:
     def owner(self, path: str) -> Package | None:
         """Return the package that a path of the host belongs to."""
         return self.owners([path]).get(path)
+
+    def sources(self, paths: Iterable[str]) -> dict[str, str]:
+        """Return the names of the source packages by path; what belongs to none is left out."""
+        return {path: each.source or each.name for path, each in self.owners(paths).items()}
 
     def owners(self, paths: Iterable[str]) -> dict[str, Package]:
         """Return the packages by path; what belongs to none is left out.
@@ -78,6 +83,16 @@ class Inventory:
         return tuple(
             package for database in self._databases.values() for package in database.find(name)
         )
+
+    def dependencies(self, package: Package) -> tuple[Package, ...]:
+        """List the installed packages that one depends on (deb-control(5); ``D:`` of apk)."""
+        if package.type is PackageType.DEB:
+            field = re.search(r"^Depends: (.*(?:\n .*)*)", package.record, re.MULTILINE)
+            names = re.findall(r"(?:^|[,|])\s*([\w.+-]+)", field[1] if field else "")
+        else:
+            field = re.search(r"^D:(.*)", package.record, re.MULTILINE)
+            names = re.findall(r"(?:^|\s)([\w.+-]+)(?![\w.:+-])", field[1] if field else "")
+        return tuple(found for name in dict.fromkeys(names) for found in self.find(name))
 
     def files(self, package: Package) -> tuple[str, ...]:
         """List what a package has, directories too, as its database spells it."""
