@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 CAPABILITY = "security.capability"
 _OF_THE_KERNEL = tuple(f"{pseudo}/" for pseudo in PSEUDO)
 ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.ENAMETOOLONG)
+UNASKED = (Why.DATA, Why.RULE)
+"""Reasons for which files are taken along as they are: a dangling link among them is no news."""
 
 
 class Host(Sysroot):
@@ -117,12 +119,13 @@ class Host(Sysroot):
         With ``tree``, add the content of a directory. With ``relocated`` (``--install-to``), make a
         relative link absolute: its target is not relocated.
         """
+        level = logging.INFO if origin.why in UNASKED else logging.WARNING
         for _ in range(LINKS_FOLLOWED + 1):
             try:
                 status = self.look(source, follow=False)
             except (OSError, ValueError) as e:
                 reason = e.strerror if isinstance(e, OSError) else e
-                log.warning("%s (%s) is skipped: %s", source, origin, reason)
+                log.log(level, "%s (%s) is skipped: %s", source, origin, reason)
                 return
             # Its links lead to whatever a process has open, to the root directory too.
             tree = tree and status.st_dev not in self._processes

@@ -47,11 +47,21 @@ def judge(
             _log(logging.WARNING, loss)
         elif loss.root.elf.runs and loss.path in must_start:
             fatal.append(loss)
+        elif _unasked(bundle, loss.path):
+            _log(logging.INFO, loss)
         else:
             data.append(loss)
     _log_data(data)
     if fatal:
         raise together([WillNotStart(each.path, each.what, each.reason) for each in fatal])
+
+
+def _unasked(bundle: Bundle, path: str) -> bool:
+    """Tell whether an object is only there as run-time data: one of many plugins, for example."""
+    item = bundle.get(BundlePath(path))
+    return item is not None and all(
+        origin.why in (Why.DATA, Why.RULE, Why.LINK) for origin in item.origins
+    )
 
 
 def _log_data(losses: Collection[Lost]) -> None:

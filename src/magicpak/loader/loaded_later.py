@@ -8,6 +8,8 @@ from typing import NamedTuple
 from magicpak.loader.search import Flavour, Loaded, Loader
 
 LIBGCC = "libgcc_s.so.1"
+GUESSED = "guessed"
+"""The priority of a library that an object only names among its constants."""
 GLIBC_OWN = ("libc.so.6", "libpthread.so.0")
 """Libraries that define the functions that load libgcc_s, and so contain all their names."""
 
@@ -18,7 +20,7 @@ class Later(NamedTuple):
     sonames: tuple[str, ...]
     reason: str
     priority: str = "recommended"
-    """``required``, ``recommended`` or ``suggested``, as in a dlopen note (UAPI.12)."""
+    """``required``, ``recommended`` or ``suggested``, as in a dlopen note (UAPI.12), or GUESSED."""
 
 
 def loaded_later(loaded: Loaded, loader: Loader) -> Iterator[Later]:
@@ -28,4 +30,5 @@ def loaded_later(loaded: Loaded, loader: Loader) -> Iterator[Later]:
         yield Later((LIBGCC,), f"unwinding of threads in {loaded.path}")
     for note in loaded.elf.dlopens:
         feature = f" ({note.feature})" if note.feature else ""
-        yield Later(note.sonames, f"dlopen note of {loaded.path}{feature}", note.priority)
+        told = "constants" if note.priority == GUESSED else "dlopen note"
+        yield Later(note.sonames, f"{told} of {loaded.path}{feature}", note.priority)

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from magicpak.elf import Elf
+from magicpak.elf import DlopenNote, Elf
 from magicpak.host import Host
 from magicpak.loader.closure import closure
 from magicpak.loader.errors import LookupFailed, LookupRefused, together
 from magicpak.loader.identify import PRELOAD, Identified
 from magicpak.loader.library import Closure
+from magicpak.loader.loaded_later import GUESSED
 from magicpak.loader.search import Environment, Loader
 from magicpak.plan import Origin, Placed, Why
 
@@ -51,7 +52,8 @@ class Resolver:
             self.roots[elf.identity] = self._resolve(path, elf)
         return self.roots[elf.identity]
 
-    def _resolve(self, path: str, elf: Elf) -> Root:
+    def _resolve(self, path: str, elf: Elf, most: int = logging.CRITICAL) -> Root:
+        """Find the closure, and log its notices, at a level of ``most`` at most."""
         interpreter = self.loaders.governing(elf) if elf.interpreter or elf.needed else None
         if interpreter is None:
             return Root(path, elf)
@@ -64,7 +66,7 @@ class Resolver:
         root = Root(path, elf, loader, found)
         for level, text in found.notices:
             # The missing loader is reported once; without it, nothing else matters.
-            log.log(level if root.has_loader else logging.INFO, "%s", text)
+            log.log(min(level, most) if root.has_loader else logging.INFO, "%s", text)
         return root
 
     def entries(self, root: Root) -> Iterator[Placed]:
@@ -81,6 +83,14 @@ class Resolver:
             log.info("%s => %s (%s)", library.name, library.path, library.place)
             origin = Origin(Why.NEEDED, library.needed_by)
             yield from self.host.entries(library.path, self.host.place(library.path), origin)
+
+    def loaded_by_name(self, path: str, elf: Elf, names: Iterable[str]) -> Iterator[Placed]:
+        """Yield the entries of the libraries that an object may load by dlopen(3), where here."""
+        notes = tuple(DlopenNote((name,), "", GUESSED) for name in names)
+        # The notices of the object itself are logged already.
+        root = self._resolve(path, elf._replace(dlopens=elf.dlopens + notes), logging.INFO)
+        self.roots[elf.identity] = root
+        yield from self.entries(root)
 
     def among(
         self, paths: Iterable[tuple[str, Elf]], *, must_start: bool = False

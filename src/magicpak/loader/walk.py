@@ -15,7 +15,7 @@ from magicpak.elf import Elf, MalformedExecutable
 from magicpak.loader.errors import LookupFailed, LookupRefused
 from magicpak.loader.finder import Finder
 from magicpak.loader.library import Library, Notice
-from magicpak.loader.loaded_later import Later, loaded_later
+from magicpak.loader.loaded_later import GUESSED, Later, loaded_later
 from magicpak.loader.namespace import Namespace
 from magicpak.loader.search import Flavour, Loaded, Loader, expand
 from magicpak.loader.versions import Refusal, refusals
@@ -163,7 +163,8 @@ class Walk:
             self.inform(f"{later.reason} suggests {names}: not bundled")
             return
         self.optional = True
-        if any(self._try(name, needer, LATER) for name in later.sonames):
+        found = any(self._try(name, needer, LATER) for name in later.sonames)
+        if found or later.priority == GUESSED:
             return
         self.inform(f"{later.reason}: {names} is not found")
         if later.priority == "required":

@@ -50,6 +50,8 @@ class Why(Enum):
     EXECUTED = "executed in the traced run by"
     INCLUDED = "included by"
     PACKAGE = "of the package"
+    DATA = "run-time data"
+    RULE = "rule"
     LINK = "link from"
     MKDIR = "made by --mkdir"
     MERGED = "made by --merged-usr"
