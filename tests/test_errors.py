@@ -30,6 +30,7 @@ from magicpak.plan import (
     Why,
 )
 from magicpak.plan.patterns import InvalidPattern
+from magicpak.runtime.request import DataNotFound
 from magicpak.stages.compress import CompressionFailed, NothingCompressed
 from magicpak.stages.packages import PackageNotFound
 from magicpak.system.process import TimedOut
@@ -52,6 +53,7 @@ EXAMPLES = {
     ToolNotFound: ("nope", "strace", "--strace"),
     TimedOut: ("sleep 9", 1.5),
     MalformedExecutable: ("app", "it is empty"),
+    DataNotFound: ("zones=Mars/Base", "it is not here", "install tzdata"),
     InvalidPattern: ("a**", 1, "reason"),
     Unsupported: ("that does not work",),
     DestinationInvalid: ("out",),

@@ -154,6 +154,10 @@ general = options(GENERAL)
         help="Leave out of the bundle what matches. Applied last.")
 @bundle("--package", metavar="NAME", multiple=True,
         help="Bundle the run-time files of an installed package, and the libraries they need.")
+@bundle("--with", "with_data", metavar="NAME[=VALUE,...]", multiple=True,
+        help="Bundle this run-time data: nss, certs, zones, locale, gconv, terminfo, users, tmp, "
+             "shell, busybox, a rule's name, or auto for all that the programs use.")
+@bundle("--without", metavar="NAME", multiple=True, help="Leave this out of --with auto.")
 @bundle("--mkdir", metavar="PATH", multiple=True, help="Create this directory in the bundle.")
 @bundle("-r", "--install-to", metavar="PATH",
         help="Install the executable at this path of the bundle; in this directory if it ends "

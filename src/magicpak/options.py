@@ -36,6 +36,9 @@ class Options:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     package: tuple[str, ...] = ()
+    with_data: tuple[str, ...] = ()
+    """``--with``: kinds of run-time data, ``NAME`` or ``NAME=VALUE,VALUE``."""
+    without: tuple[str, ...] = ()
     mkdir: tuple[str, ...] = ()
     install_to: str | None = None
     merged_usr: bool = False
@@ -119,6 +122,8 @@ class Options:
             why = "with --dynamic-log" if logged else f"without {' or '.join(map(_option, users))}"
             given = [name for name in names if getattr(self, name) != defaults[name]]
             idle += [f"{_option(name)} has no effect {why}" for name in given]
+        if self.without and "auto" not in self.with_data:
+            idle.append("--without has no effect without --with auto")
         return idle
 
     def _check_script(self) -> None:

@@ -44,6 +44,18 @@ def lacking(run: Run, bundle: Bundle) -> Iterator[str]:
                 yield text
 
 
+def commands(run: Run, bundle: Bundle, script: str) -> list[str]:
+    """List the host paths of the commands that a script names and the bundle lacks."""
+    host = run.host
+    with contextlib.suppress(ScriptFailed, OSError), open(host.opened(script), "rb") as stream:
+        text = stream.read(LINE)
+        line = first_line(script, text)
+        names = named(script, line) if line else ()
+        names = _commands(names, os.fsdecode(text + stream.read(MOST)))
+        return [place for _, place in _lacking(names, host, bundle)]
+    return []
+
+
 def _names(file: File, *, whole: bool) -> tuple[str, ...]:
     """List what runs a script and, if it is read whole, the commands that it names.
 

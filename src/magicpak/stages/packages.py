@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
 from magicpak.errors import MagicpakError, printable
+from magicpak.host import Host
 from magicpak.plan import Bundle, Origin, Placed, Why
 from magicpak.stages.libraries import with_libraries
 from magicpak.stages.run import Run
 from magicpak.system import signals
-
-if TYPE_CHECKING:
-    from magicpak.inventory import Inventory, Package
 
 log = logging.getLogger(__name__)
 
@@ -44,15 +41,21 @@ def add(run: Run, bundle: Bundle) -> Bundle:
         packages = inventory.find(name)
         if not packages:
             raise PackageNotFound(name, run.host.sysroot or "/")
-        placed = [found for each in packages for found in _entries(run, inventory, each)]
+        placed = [
+            found
+            for each in packages
+            for found in entries(
+                run.host, inventory.run_time_files(each), Origin(Why.PACKAGE, str(each))
+            )
+        ]
         log.info("package %s: %d entries", name, len(placed))
         bundle = with_libraries(run, placed, bundle)
     return bundle
 
 
-def _entries(run: Run, inventory: Inventory, package: Package) -> Iterator[Placed]:
-    origin = Origin(Why.PACKAGE, str(package))
-    for path in inventory.run_time_files(package):
+def entries(host: Host, paths: Iterable[str], origin: Origin) -> Iterator[Placed]:
+    """Yield the entries of paths that a package lists, and that are here."""
+    for path in paths:
         # dpkg lists also what it was told not to install (path-exclude, dpkg.cfg(5)).
-        if run.host.status(path) is not None:
-            yield from run.host.entries(path, run.host.place(path), origin)
+        if host.status(path) is not None:
+            yield from host.entries(path, host.place(path), origin)

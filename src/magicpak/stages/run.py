@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from magicpak.elf import Elf
 from magicpak.errors import IoError, Unsupported
 from magicpak.host import Host
-from magicpak.host.programs import programs
+from magicpak.host.programs import obstacle, programs, search_path
 from magicpak.loader.identify import Compiler, Identified
 from magicpak.loader.resolve import Resolver
 from magicpak.loader.search import Environment
@@ -24,6 +24,7 @@ from magicpak.plan import BundlePath, patterns
 from magicpak.system import workdir
 
 if TYPE_CHECKING:
+    from magicpak.runtime.asked import Asked
     from magicpak.system.user import User
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,8 @@ class Run(NamedTuple):
     user: User | None = None
     """Who runs the traced runs and the test; None for the user of this process, and root."""
     inputs: tuple[Input, ...] = ()
+    asked: Asked | None = None
+    """The run-time data of --with; None for none."""
 
 
 @contextlib.contextmanager
@@ -73,6 +76,7 @@ def opened(options: Options, show: Show) -> Iterator[Run]:
     UserRefused, IoError, and what ``load`` raises.
     """
     options.check()
+    asked = _asked(options)
     for text in options.without_effect():
         log.warning("%s", text)
     includes = tuple(patterns.include(pattern) for pattern in options.include)
@@ -95,7 +99,17 @@ def opened(options: Options, show: Show) -> Iterator[Run]:
         environment = Environment.of_this_process() if native else Environment()
         resolver = Resolver(host, loaders, environment)
         run = Run(options, includes, excludes, target, host, scratch, resolver, show, user)
-        yield run._replace(inputs=tuple(load(host, path, options) for path in options.inputs))
+        inputs = tuple(load(host, _on_path(host, path), options) for path in options.inputs)
+        yield run._replace(inputs=inputs, asked=asked)
+
+
+def _asked(options: Options) -> Asked | None:
+    """Read ``--with`` and ``--without``. Raises Unsupported."""
+    if not options.with_data and not options.without:
+        return None
+    from magicpak.runtime import asked  # noqa: PLC0415  most runs ask for none
+
+    return asked.parse(options.with_data, options.without)
 
 
 def _temporary() -> str:
@@ -131,6 +145,14 @@ def _table(host: Host, path: str) -> str:
         return ""
     except OSError as e:
         raise IoError.of(e, path) from e
+
+
+def _on_path(host: Host, name: str) -> str:
+    """Return the program on PATH of a name without a slash that is no file here; else the name."""
+    if "/" in name or not name or host.status(name) is not None:
+        return name
+    places = (f"{directory}/{name}" for directory in filter(None, search_path(host).split(":")))
+    return next((place for place in places if not obstacle(host, place)), name)
 
 
 def load(host: Host, path: str, options: Options) -> Input:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 from magicpak.host import Host
 from magicpak.plan import (
@@ -19,9 +18,6 @@ from magicpak.plan import (
 )
 from magicpak.stages.run import Run, tables
 
-if TYPE_CHECKING:
-    from magicpak.system.user import User
-
 log = logging.getLogger(__name__)
 
 PASSWD = BundlePath("/etc/passwd")
@@ -33,14 +29,25 @@ def add(run: Run, bundle: Bundle) -> Bundle:
     if run.user is None:
         return bundle
     people, groups = run.user.lines(*tables(run.host))
-    bundle = _with(bundle, PASSWD, people, run.user, run.host)
-    return _with(bundle, GROUP, groups, run.user, run.host)
+    origin = Origin(Why.USER, run.user.name)
+    return with_lines(run.host, bundle, {PASSWD: people, GROUP: groups}, origin)
+
+
+def with_lines(
+    host: Host, bundle: Bundle, tables: Mapping[BundlePath, Iterable[str]], origin: Origin
+) -> Bundle:
+    """Add lines to tables that are planned, or plan them; a name that is there stays as it is.
+
+    Raises IoError.
+    """
+    for path, lines in tables.items():
+        bundle = _with(host, bundle, path, lines, origin)
+    return bundle
 
 
 def _with(
-    bundle: Bundle, path: BundlePath, lines: Iterable[str], user: User, host: Host
+    host: Host, bundle: Bundle, path: BundlePath, lines: Iterable[str], origin: Origin
 ) -> Bundle:
-    """Add lines to the table that is planned, or plan one."""
     place = bundle.resolve(path) or path
     item = bundle.get(place)
     entry = item.entry if item is not None else None
@@ -51,11 +58,11 @@ def _with(
     if not lacking:
         return bundle
     if item is None:
-        return bundle.add([generated(path, _joined(lacking), Origin(Why.USER, user.name))])
+        return bundle.add([generated(path, _joined(lacking), origin)])
     if item.because(Why.INCLUDED, Why.INPUT):
         # It is as it was asked for.
         name = os.fsdecode(lacking[0].partition(b":")[0])
-        log.warning("%s is bundled without a line for %s: --user needs one", path, name)
+        log.warning("%s is bundled without a line for %s (%s)", path, name, origin)
         return bundle
     content = before.rstrip(b"\n") + b"\n" + _joined(lacking)
 

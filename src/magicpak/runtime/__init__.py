@@ -1,0 +1,1 @@
+"""Run-time data: what programs open by themselves, by which evidence, and where it is here."""

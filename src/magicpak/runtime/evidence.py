@@ -1,0 +1,70 @@
+"""Weigh what objects say about themselves: which kinds of run-time data they use, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from magicpak.runtime.kinds import KINDS, Kind
+from magicpak.runtime.subject import Reader, Subject
+
+
+class Sign(NamedTuple):
+    """Evidence that a program uses a kind of data."""
+
+    kind: Kind
+    subject: Subject
+    """The object that has the evidence."""
+    verb: str
+    """``imports``, ``needs`` or ``names``."""
+    what: str
+    """The function, library or text."""
+
+    @property
+    def short(self) -> str:
+        """The evidence as seen from the program."""
+        if self.verb == "needs" or self.subject.is_program:
+            return self.what
+        return f"{self.what} in {self.subject.name}"
+
+    def __str__(self) -> str:
+        return f"{self.subject.name} {self.verb} {self.what}"
+
+
+def signs(subjects: Iterable[Subject], reader: Reader, *, thorough: bool) -> Iterator[Sign]:
+    """Yield the evidence for each kind, the first of each program.
+
+    Unless ``thorough``, constants are read only where imports make it likely that they tell.
+    """
+    known = set()
+    for subject in subjects:
+        for kind in KINDS if subject.near else ():
+            if (kind.name, subject.program) in known:
+                continue
+            sign = _sign(kind, subject, reader, thorough=thorough)
+            if sign is not None:
+                known.add((kind.name, subject.program))
+                yield sign
+
+
+def _sign(kind: Kind, subject: Subject, reader: Reader, *, thorough: bool) -> Sign | None:
+    elf = subject.elf
+    reads = next((soname for soname in elf.needed if soname.startswith(kind.readers or "/")), "")
+    if names := elf.imports & kind.imports:
+        return Sign(kind, subject, *(("needs", reads) if reads else ("imports", min(names))))
+    if subject.is_program and (names := elf.imports & kind.own_imports):
+        return Sign(kind, subject, "imports", min(names))
+    own = (soname for soname in elf.needed if soname.startswith(kind.own_needs or "/"))
+    if subject.is_program and (soname := next(own, "")):
+        return Sign(kind, subject, "needs", soname)
+    static = subject.is_program and not elf.needed
+    if kind.paths and (reads or static):
+        for path in sorted(reader.mentions(subject).paths):
+            if any(start in path for start in kind.paths):
+                return Sign(kind, subject, *(("needs", reads) if reads else ("names", path)))
+    words = kind.static_words if static else kind.words
+    if words and subject.is_program and (thorough or elf.imports & kind.beside):
+        found = words & reader.mentions(subject).words
+        if found:
+            return Sign(kind, subject, "names", min(found))
+    return None

@@ -1,0 +1,122 @@
+"""The objects that evidence is read from, and what their constants mention."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from magicpak import elf as elf_reader
+from magicpak.elf import Elf
+from magicpak.errors import MagicpakError
+from magicpak.host import Host
+
+log = logging.getLogger(__name__)
+
+PATH = re.compile(rb"/(?:etc|usr|opt|var|srv|run|lib\w*|s?bin|tmp|dev)(?:/[\w./+@~-]*|(?=[\0:]))")
+SHARED = re.compile(rb"share/[\w./+@-]+")
+"""A path below the prefix that a program finds by its own place."""
+LIBRARY = re.compile(rb"[\w+.$@{}/-]*\.so(?:\.\d+)*(?![\w.])")
+LONGEST = 255
+"""Bytes before ``.so`` that can be part of a name."""
+
+
+class Mentions(NamedTuple):
+    """The texts among the constants of an object that look like paths or names of libraries."""
+
+    paths: frozenset[str] = frozenset()
+    libraries: frozenset[str] = frozenset()
+    words: frozenset[str] = frozenset()
+    """Those of WORDS that are there."""
+
+
+WORDS = ("zoneinfo", 'TZ="', "C.UTF-8", "/tmp", "time.LoadLocation")  # noqa: S108
+"""Texts that are no paths of their own, and that evidence asks for."""
+
+
+class Subject(NamedTuple):
+    """An ELF object of the bundle, and how near it is to a program."""
+
+    path: str
+    """Of the host."""
+    real: str
+    """The path without links."""
+    elf: Elf
+    program: str
+    """The program or plugin that it belongs to: itself, or what needs it, at any remove."""
+    near: bool
+    """Whether it is a program, a plugin, or a library that one of these needs directly.
+
+    A library further away has many users: what it imports says little of this one.
+    """
+    libc: bool = False
+    """Whether it is a part of the C library: its functions are what others import."""
+
+    @property
+    def is_program(self) -> bool:
+        """Whether it is a program or a plugin rather than a library that one needs."""
+        return self.path == self.program
+
+    @property
+    def name(self) -> str:
+        """The name of its file."""
+        return self.path.rpartition("/")[2]
+
+
+class Reader:
+    """Reads the constants of objects, each once."""
+
+    def __init__(self, host: Host) -> None:
+        """Read files of this host."""
+        self._host = host
+        self._known: dict[tuple[int, int], Mentions] = {}
+
+    def mentions(self, subject: Subject) -> Mentions:
+        """Return what an object mentions; nothing of one that can no longer be read."""
+        identity = subject.elf.identity
+        if identity not in self._known:
+            self._known[identity] = found_in(self.constants(subject.path))
+        return self._known[identity]
+
+    def constants(self, path: str) -> Iterator[bytes]:
+        """Yield the constants of an ELF file in pieces; nothing of one that cannot be read."""
+        try:
+            yield from elf_reader.constants(self._host.opened(path), path)
+        except (OSError, MagicpakError) as e:
+            log.info("%s: its constants cannot be read: %s", path, e)
+
+
+def found_in(pieces: Iterable[bytes]) -> Mentions:
+    """Look for paths, names of libraries and WORDS. Pure."""
+    paths: set[bytes] = set()
+    libraries: set[bytes] = set()
+    words: set[str] = set()
+    for piece in pieces:
+        paths.update(PATH.findall(piece))
+        paths.update(SHARED.findall(piece))
+        libraries.update(_libraries(piece))
+        words.update(word for word in WORDS if word.encode() in piece)
+    return Mentions(
+        frozenset(map(os.fsdecode, paths)), frozenset(map(os.fsdecode, libraries)), frozenset(words)
+    )
+
+
+def _libraries(piece: bytes) -> Iterator[bytes]:
+    """Yield the names around each ``.so``: much faster than a search for their first character."""
+    at = piece.find(b".so")
+    while at >= 0:
+        first = max(at - LONGEST, 0)
+        start = max(piece.rfind(b"\0", first, at) + 1, first)
+        for match in LIBRARY.finditer(piece, start, at + 16):
+            if match.end() > at:
+                yield match[0]
+        at = piece.find(b".so", at + 3)
+
+
+@functools.cache
+def matcher(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Compile names in which ``*`` stands for any text."""
+    return re.compile("|".join(re.escape(each).replace(r"\*", ".*") for each in patterns))

@@ -1,0 +1,52 @@
+"""List the objects of the bundle that evidence is read from."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+
+from magicpak.runtime import ruled
+from magicpak.runtime.subject import Subject
+from magicpak.stages.run import Run
+
+LIBC = re.compile(
+    r"(?:ld|libc|libm|libpthread|libdl|librt|libresolv|libutil|libanl|libnsl|libnss_\w+"
+    r"|libBrokenLocale|libthread_db|libmvec|libc_malloc_debug|libgcc_s|libstdc\+\+)[.-][\w.+-]*"
+)
+"""The C library itself and what belongs to it: its functions are what others import."""
+
+
+def subjects(run: Run) -> list[Subject]:
+    """List the programs and plugins, each followed by its libraries."""
+    return list(ruled.used(_subjects(run)))
+
+
+def _subjects(run: Run) -> Iterator[Subject]:
+    real = functools.cache(run.host.real)
+    roots = run.resolver.roots.values()
+    needed = {
+        library.elf.identity
+        for root in roots
+        for library in root.closure.libraries
+        if library.elf.identity != root.elf.identity
+    }
+    inputs = {elf.identity for each in run.inputs for _, elf in each.programs if elf is not None}
+    seen = set()
+    for root in roots:
+        name = root.path.rpartition("/")[2]
+        common = root.elf.identity in needed or LIBC.fullmatch(name)
+        if common and root.elf.identity not in inputs:
+            continue  # a library that a trace, a pattern or this data brought too
+        yield Subject(root.path, real(root.path), root.elf, root.path, near=True)
+        names = (root.path, real(root.path))
+        for library in root.closure.libraries:
+            near = library.needed_by in names
+            key = (library.elf.identity, near and root.path)
+            if key in seen:
+                continue
+            seen.add(key)
+            libc = LIBC.fullmatch(library.name) is not None
+            yield Subject(
+                library.path, real(library.path), library.elf, root.path, near and not libc, libc
+            )
