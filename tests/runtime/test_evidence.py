@@ -16,8 +16,8 @@ from magicpak.runtime.subject import found_in
 
 
 def test_paths_and_libraries_are_found_among_other_bytes() -> None:
-    piece = b"\1x/etc/app/app.conf\0%s: libfoo.so.2\0$ORIGIN/plug.so\0TZ=\"\0share/app/data\0.sofa\0"
-    found = found_in([piece])
+    piece = b"\1x/etc/app/app.conf\0%s: libfoo.so.2\0$ORIGIN/plug.so\0TZ=\"\0"
+    found = found_in([piece, b"share/app/data\0.sofa\0"])
     assert {"/etc/app/app.conf", "share/app/data"} <= found.paths
     assert {"libfoo.so.2", "$ORIGIN/plug.so"} <= found.libraries
     assert not any("sofa" in name for name in found.libraries)

@@ -88,5 +88,7 @@ def _lack(run: Run, subject: Subject, does: str, option: str, *, fails: bool = T
     runs_by = {path: each.path for each in run.inputs for path, _ in each.programs}
     root = next(r for r in run.resolver.roots.values() if r.path == subject.program)
     path = runs_by.get(subject.program, "" if root.elf.runs else run.inputs[0].path)
-    level = logging.WARNING if fails and path else logging.INFO
+    # A traced run has shown what the program opens: evidence of more is weaker than that.
+    sure = fails and path and not run.options.dynamic
+    level = logging.WARNING if sure else logging.INFO
     return Lack((path or subject.program).rpartition("/")[2], does, option, level)
