@@ -75,6 +75,13 @@ def search_path(host: Host) -> str:
     return script.PATH if host.sysroot else os.environ.get("PATH", script.PATH)
 
 
+def on_path(host: Host, name: str) -> str | None:
+    """Return the first program of a name in the directories of PATH, or a path that is one."""
+    directories = filter(None, search_path(host).split(":"))
+    places = [name] if "/" in name else [f"{directory}/{name}" for directory in directories]
+    return next((place for place in places if not obstacle(host, place)), None)
+
+
 def obstacle(host: Host, path: str) -> str:
     """Say why execve(2) fails for a file; an empty string if it does not."""
     try:

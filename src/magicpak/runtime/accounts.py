@@ -11,7 +11,6 @@ from magicpak.plan import File
 from magicpak.runtime.request import Request
 from magicpak.system.user import rows
 
-PASSWD, GROUP = "/etc/passwd", "/etc/group"
 ALWAYS = ("root", "nobody")
 NAME = re.compile(r"[A-Za-z_][\w.-]*\$?")
 SYSTEM = range(1, 1000)
@@ -27,14 +26,15 @@ SMALL = 1 << 16
 Row = list[str]
 
 
-def accounts(request: Request, *, named: bool) -> tuple[list[str], list[str]]:
+def accounts(
+    request: Request, passwd: str, group: str, *, named: bool
+) -> tuple[list[str], list[str]]:
     """Return the lines for root, nobody and the users asked for, and for their groups.
 
     With ``named``, also for the services that a program or its configuration names, and for the
     owners of entries. A user that is not here is made, if it has a number. No line has a password,
     or names a user without a line. Raises DataNotFound.
     """
-    passwd, group = (_table(request, path) for path in (PASSWD, GROUP))
     here = {row[0]: row for row in rows(passwd, 7)}
     people = {name: here.get(name) or _made(name) for name in ALWAYS}
     for value in request.values:
@@ -51,10 +51,6 @@ def accounts(request: Request, *, named: bool) -> tuple[list[str], list[str]]:
         [":".join((name, "x", *rest)) for name, _, *rest in people.values()],
         list(_groups(people, here, list(rows(group, 4)))),
     )
-
-
-def _table(request: Request, path: str) -> str:
-    return os.fsdecode(request.host.content(path)) if request.found(path) else ""
 
 
 def _made(name: str, uid: str = "65534", gid: str = "") -> Row:

@@ -34,7 +34,7 @@ TERMINALS = (
 
 def nss(request: Request) -> Iterator[Placed]:
     """Bring what getaddrinfo(3) and the like read (nss(5), nsswitch.conf(5))."""
-    glibc = list(request.beside(r"libc\.so\.6(\.1)?|libc-2\.\d+\.so"))
+    glibc = request.glibc()
     configured = request.found(NSSWITCH)
     yield from request.entries(configured)
     text = request.host.content(NSSWITCH) if configured else DEFAULT

@@ -35,11 +35,11 @@ def gconv(request: Request) -> Iterator[Placed]:
     """Bring the modules of the named character sets, or of the usual ones."""
     directories = [
         f"{directory}/gconv"
-        for directory in request.beside(r"libc\.so\.6(\.1)?|libc-2\.\d+\.so")
+        for directory in request.glibc()
         if request.found(f"{directory}/gconv/gconv-modules*")
     ]
     if not directories:
-        if any(request.beside(r"libc\.musl-.*|ld-musl-.*")):
+        if request.musl():
             return  # built into musl
         raise request.missing(
             "no modules of glibc for character sets are here", "install them (libc6, glibc-gconv)"

@@ -28,7 +28,7 @@ GENERIC = re.compile(
 """Directories that many programs share, and what has a kind of its own."""
 ELSEWHERE = re.compile(
     r"/(?:dev|proc|sys|run|tmp|var/(?:run|lock|log|cache|tmp|spool)|usr/share/(?:locale|doc|man|info|zoneinfo"
-    r"|terminfo)|usr/(?:lib|share)/debug|usr/src|usr/include|usr/lib/(?:gcc|ssl|locale)|usr/lib/locale|etc/(?:selinux|passwd|group|shadow|gshadow"
+    r"|terminfo)|usr/(?:lib|share)/debug|usr/src|usr/include|usr/lib/(?:gcc|ssl|locale)|etc/(?:selinux|passwd|group|shadow|gshadow"
     r"|hosts|resolv\.conf|nsswitch\.conf|services|protocols|localtime|fstab|mtab|hostname|ld\.so.*|ssl|pki"
     r"|shells|sudoers.*|ssh/ssh_host_.*|machine-id|utmp|motd|securetty|mailcap|terminfo"
     r"|host\.conf|gai\.conf|networks|ethers|hosts\.(?:allow|deny|equiv)|aliases|crontab|cron.*|inittab"

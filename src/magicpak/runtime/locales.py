@@ -26,7 +26,7 @@ USUAL = "C.UTF-8"
 
 def locale(request: Request) -> Iterator[Placed]:
     """Bring the named locales, or C.UTF-8."""
-    if any(request.beside(r"libc\.musl-.*|ld-musl-.*")):
+    if request.musl():
         return  # musl has C.UTF-8 built in, and no others of its own
     archive = request.host.content(ARCHIVE) if request.found(ARCHIVE) else b""
     for name in request.values or (USUAL,):

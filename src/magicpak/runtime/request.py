@@ -56,6 +56,14 @@ class Request(NamedTuple):
         text = f"{self.name}={','.join(self.values)}" if self.values else self.name
         return DataNotFound(text, what, advice)
 
+    def glibc(self) -> list[str]:
+        """List the directories of glibc."""
+        return list(self.beside(r"libc\.so\.6(\.1)?|libc-2\.\d+\.so"))
+
+    def musl(self) -> bool:
+        """Tell whether the C library is musl."""
+        return any(self.beside(r"libc\.musl-.*|ld-musl-.*"))
+
     def beside(self, soname: str) -> Iterator[str]:
         """Yield the directories of the libraries whose name matches a regular expression."""
         regex = re.compile(soname)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from magicpak.elf import MalformedExecutable
 from magicpak.errors import IoError
-from magicpak.host.programs import obstacle, search_path
+from magicpak.host.programs import obstacle, on_path
 from magicpak.host.script import PATH
 from magicpak.plan import BundlePath, Placed
 from magicpak.runtime.request import Request
@@ -27,12 +27,10 @@ def shell(request: Request) -> Iterator[Placed]:
 
 def busybox(request: Request) -> Iterator[Placed]:
     """Bring busybox, and a link for each applet that the bundle has no program for."""
-    name = request.busybox
-    search = search_path(request.host).split(":")
-    places = [name] if "/" in name else [f"{directory}/{name}" for directory in search]
-    found = next((place for place in places if not obstacle(request.host, place)), None)
+    found = on_path(request.host, request.busybox)
     if found is None:
-        raise request.missing(f"busybox is not found as {name}", "apt-get install busybox-static")
+        what = f"busybox is not found as {request.busybox}"
+        raise request.missing(what, "apt-get install busybox-static")
     try:
         elf = request.host.read(found)
     except (IoError, MalformedExecutable) as e:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import re
@@ -114,9 +113,3 @@ def _libraries(piece: bytes) -> Iterator[bytes]:
             if match.end() > at:
                 yield match[0]
         at = piece.find(b".so", at + 3)
-
-
-@functools.cache
-def matcher(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    """Compile names in which ``*`` stands for any text."""
-    return re.compile("|".join(re.escape(each).replace(r"\*", ".*") for each in patterns))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 from collections.abc import Iterator
@@ -54,6 +55,7 @@ def _told(program: str, lacks: list[Lack]) -> str:
 
 def _lacks(run: Run, bundle: Bundle) -> Iterator[Lack]:
     objects = subjects(run)
+    there = functools.cache(functools.partial(_there, bundle))
     asked = run.asked or Asked()
     for match in ruled.matches(objects) if not asked.auto else ():
         rule, subject = match.rule, match.subject
@@ -64,18 +66,18 @@ def _lacks(run: Run, bundle: Bundle) -> Iterator[Lack]:
         if paths and not any(bundle.resolve(path) for path in paths):
             yield _lack(run, subject, does, rule.name)
         for kind in KINDS if not rule.files else ():
-            if kind.name == rule.kinds and not _there(kind.there, bundle):
+            if kind.name == rule.kinds and not there(kind.there):
                 yield _lack(run, subject, does, kind.name)
     thorough = log.isEnabledFor(logging.INFO)
     for sign in evidence.signs(objects, Reader(run.host), thorough=thorough):
         kind = sign.kind
         idle = kind.name in asked.without or (asked.auto and kind.automatic)
-        if not idle and not _there(kind.there, bundle):
+        if not idle and not there(kind.there):
             text = f"{kind.does} ({sign.short})"
             yield _lack(run, sign.subject, text, kind.name, fails=kind.says is Says.FAILS)
 
 
-def _there(pattern: str, bundle: Bundle) -> bool:
+def _there(bundle: Bundle, pattern: str) -> bool:
     regex = re.compile(pattern)
     return any(regex.fullmatch(path) for path, _ in bundle)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from magicpak.elf import Elf
 from magicpak.errors import IoError, Unsupported
 from magicpak.host import Host
-from magicpak.host.programs import obstacle, programs, search_path
+from magicpak.host.programs import on_path, programs
 from magicpak.loader.identify import Compiler, Identified
 from magicpak.loader.resolve import Resolver
 from magicpak.loader.search import Environment
@@ -149,10 +149,9 @@ def _table(host: Host, path: str) -> str:
 
 def _on_path(host: Host, name: str) -> str:
     """Return the program on PATH of a name without a slash that is no file here; else the name."""
-    if "/" in name or not name or host.status(name) is not None:
+    if not name or host.status(name) is not None:
         return name
-    places = (f"{directory}/{name}" for directory in filter(None, search_path(host).split(":")))
-    return next((place for place in places if not obstacle(host, place)), name)
+    return on_path(host, name) or name
 
 
 def load(host: Host, path: str, options: Options) -> Input:

@@ -23,7 +23,7 @@ from magicpak.runtime.subject import Reader, Subject
 from magicpak.stages import hints, packages, user
 from magicpak.stages.evidence import subjects
 from magicpak.stages.libraries import with_libraries
-from magicpak.stages.run import Run
+from magicpak.stages.run import Run, tables
 
 log = logging.getLogger(__name__)
 
@@ -246,9 +246,9 @@ def _kind(
         )
         try:
             if name == "users":
-                people, groups = accounts(request, named=search.asked.auto)
-                tables = {user.PASSWD: people, user.GROUP: groups}
-                return user.with_lines(run.host, bundle, tables, origin)
+                people, groups = accounts(request, *tables(run.host), named=search.asked.auto)
+                lines = {user.PASSWD: people, user.GROUP: groups}
+                return user.with_lines(run.host, bundle, lines, origin)
             return with_libraries(run, list(BRING[name](request)), bundle)
         except DataNotFound as e:
             if name in search.asked.kinds:
