@@ -53,8 +53,8 @@ def test_draining_ends_with_the_run(touch: Touch) -> None:
 def test_a_busy_program_runs_at_near_native_speed(touch: Touch, compiled: Compiled) -> None:
     """Reads of 64 KiB take at most 1.3 times as long; where each stopped for strace, 70 times.
 
-    The kernel runs strace's filter for each call: 65 ns, a quarter of what a read of 4 KiB takes. No tracer
-    can take that away, and a bound near it would measure the machine.
+    The kernel runs strace's filter for each call: 65 ns, a quarter of what a read of 4 KiB takes.
+    No tracer can take that away, and a bound near it would measure the machine.
     """
     help_text = subprocess.run(["strace", "--help"], capture_output=True, check=True).stdout
     if b"--seccomp-bpf" not in help_text:

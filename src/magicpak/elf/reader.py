@@ -9,8 +9,9 @@ import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from magicpak.elf import dlopen_note
+from magicpak.elf import dlopen_note, sections
 from magicpak.elf.dlopen_note import DlopenNote
+from magicpak.elf.dynamic import Dynamic
 from magicpak.elf.image import DAMAGE, Image, read_header
 from magicpak.errors import IoError, MagicpakError
 
@@ -81,8 +82,6 @@ class Elf(NamedTuple):
     versions: Versions = Versions()
     packed_relocations: bool = False
     """It has DT_RELR, which a loader that does not know it would pass over."""
-    imports: frozenset[str] = frozenset()
-    """The symbols that other objects define for it."""
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -136,6 +135,15 @@ def read_open(fd: int, path: str) -> Elf:
         return _describe(image, path, identity)
 
 
+def imports(fd: int, path: str) -> frozenset[str]:
+    """Read the names of the symbols that others define for an open ELF file, and close that.
+
+    Raises as ``read_open``.
+    """
+    with _image(fd, path) as (image, _):
+        return frozenset(Dynamic(image).imports())
+
+
 def constants(fd: int, path: str) -> Iterator[bytes]:
     """Yield ``Image.constants`` of an open ELF file, and close that. Raises as ``read_open``."""
     with _image(fd, path) as (image, _):
@@ -143,9 +151,9 @@ def constants(fd: int, path: str) -> Iterator[bytes]:
 
 
 def payload(fd: int, path: str) -> int:
-    """Return ``Image.payload`` of an open ELF file, and close that. Raises as ``read_open``."""
+    """Return ``sections.payload`` of an open ELF file, and close that. Raises as ``read_open``."""
     with _image(fd, path) as (image, _):
-        return image.payload()
+        return sections.payload(image)
 
 
 @contextlib.contextmanager
@@ -183,29 +191,26 @@ def _describe(image: Image, path: str, identity: tuple[int, int]) -> Elf:
     header = image.header
     abi = Abi(image.bits, image.little_endian, str(header["e_machine"]))
     own = (path, identity, abi, int(header["e_flags"]), str(header["e_type"]), image.interpreter())
-    if not image.read_dynamic():
+    dynamic = Dynamic(image)
+    if not dynamic.there:
         return Elf(*own)
     return Elf(
         *own,
         dynamic=True,
-        dependencies=image.ordered("DT_NEEDED", "DT_FILTER", "DT_AUXILIARY"),
-        soname=image.name("DT_SONAME"),
-        rpath=image.name("DT_RPATH"),
-        runpath=image.name("DT_RUNPATH"),
-        flags_1=image.number("DT_FLAGS_1"),
-        audit=image.names("DT_AUDIT") + image.names("DT_DEPAUDIT"),
-        cancels=any(b"\0%b\0" % name in image.strings for name in UNWINDING),
+        dependencies=dynamic.ordered("DT_NEEDED", "DT_FILTER", "DT_AUXILIARY"),
+        soname=dynamic.name("DT_SONAME"),
+        rpath=dynamic.name("DT_RPATH"),
+        runpath=dynamic.name("DT_RUNPATH"),
+        flags_1=dynamic.number("DT_FLAGS_1"),
+        audit=dynamic.names("DT_AUDIT") + dynamic.names("DT_DEPAUDIT"),
+        cancels=any(b"\0%b\0" % name in dynamic.strings for name in UNWINDING),
         dlopens=tuple(
-            note for notes in image.notes() for note in dlopen_note.read(notes, abi.little_endian)
+            note
+            for notes in sections.notes(image)
+            for note in dlopen_note.read(notes, abi.little_endian)
         ),
-        versions=Versions(frozenset(image.versions_defined()), tuple(image.versions_needed())),
-        packed_relocations=bool(image.number("DT_RELR")),
-        imports=_imports(image),
+        versions=Versions(
+            frozenset(dynamic.versions_defined()), tuple(dynamic.versions_needed())
+        ),
+        packed_relocations=bool(dynamic.number("DT_RELR")),
     )
-
-
-def _imports(image: Image) -> frozenset[str]:
-    """Return the imports; none if the tables of symbols are damaged: the loader has its own say."""
-    with contextlib.suppress(*DAMAGE):
-        return frozenset(image.imports())
-    return frozenset()

@@ -48,11 +48,11 @@ def signs(subjects: Iterable[Subject], reader: Reader, *, thorough: bool) -> Ite
 
 
 def _sign(kind: Kind, subject: Subject, reader: Reader, *, thorough: bool) -> Sign | None:
-    elf = subject.elf
+    elf, imports = subject.elf, reader.imports(subject)
     reads = next((soname for soname in elf.needed if soname.startswith(kind.readers or "/")), "")
-    if names := elf.imports & kind.imports:
+    if names := imports & kind.imports:
         return Sign(kind, subject, *(("needs", reads) if reads else ("imports", min(names))))
-    if subject.is_program and (names := elf.imports & kind.own_imports):
+    if subject.is_program and (names := imports & kind.own_imports):
         return Sign(kind, subject, "imports", min(names))
     own = (soname for soname in elf.needed if soname.startswith(kind.own_needs or "/"))
     if subject.is_program and (soname := next(own, "")):
@@ -63,7 +63,7 @@ def _sign(kind: Kind, subject: Subject, reader: Reader, *, thorough: bool) -> Si
             if any(start in path for start in kind.paths):
                 return Sign(kind, subject, *(("needs", reads) if reads else ("names", path)))
     words = kind.static_words if static else kind.words
-    if words and subject.is_program and (thorough or elf.imports & kind.beside):
+    if words and subject.is_program and (thorough or imports & kind.beside):
         found = words & reader.mentions(subject).words
         if found:
             return Sign(kind, subject, "names", min(found))

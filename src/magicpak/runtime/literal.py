@@ -39,7 +39,7 @@ ELSEWHERE = re.compile(
 
 def libraries(subject: Subject, reader: Reader) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """List the names that an object may pass to dlopen(3), and apart from them those of drivers."""
-    if not subject.elf.imports & OPENERS:
+    if not reader.imports(subject) & OPENERS:
         return (), ()
     own = {*subject.elf.needed, subject.elf.soname}
     names = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from typing import NamedTuple
 
 from magicpak import elf as elf_reader
@@ -66,12 +66,28 @@ class Subject(NamedTuple):
 
 
 class Reader:
-    """Reads the constants of objects, each once."""
+    """Reads the constants and imports of objects, each once."""
 
     def __init__(self, host: Host) -> None:
         """Read files of this host."""
         self._host = host
         self._known: dict[tuple[int, int], Mentions] = {}
+        self._imports: dict[tuple[int, int], Set[str]] = {}
+
+    def imports(self, subject: Subject) -> Set[str]:
+        """Return which symbols others define for an object; none of one that cannot be read."""
+        identity = subject.elf.identity
+        if identity not in self._imports:
+            self._imports[identity] = self._read_imports(subject.path)
+        return self._imports[identity]
+
+    def _read_imports(self, path: str) -> Set[str]:
+        try:
+            return elf_reader.imports(self._host.opened(path), path)
+        except (OSError, MagicpakError) as e:
+            # The tables of symbols may be damaged: the loader has its own say.
+            log.info("%s: its symbols cannot be read: %s", path, e)
+            return frozenset()
 
     def mentions(self, subject: Subject) -> Mentions:
         """Return what an object mentions; nothing of one that can no longer be read."""
