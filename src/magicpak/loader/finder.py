@@ -26,8 +26,13 @@ class Finder(NamedTuple):
         """List the places where it looks."""
         return places(name, needer, self.loader, self.environment)
 
-    def find(self, name: str, needer: Loaded) -> tuple[str, Elf, Place] | None:
-        """Return the file, and the place where it is. Raises MalformedExecutable."""
+    def find(
+        self, name: str, needer: Loaded, *, ask: bool = True
+    ) -> tuple[str, Elf, Place] | None:
+        """Return the file, and the place where it is. Raises MalformedExecutable.
+
+        With ``ask``, the loader itself is asked for a library that is in none of the places.
+        """
         ended: Place | None = None
         for place in self.places(name, needer):
             if ended is not None and place.is_listed_with(ended):
@@ -40,7 +45,7 @@ class Finder(NamedTuple):
                 if self.loader.flavour is Flavour.MUSL:
                     return None  # it looks nowhere else
                 ended = place
-        path_asked = self.ask(name) if self.ask is not None and "/" not in name else None
+        path_asked = self.ask(name) if ask and self.ask is not None and "/" not in name else None
         if path_asked:
             elf = self.open(path_asked, needer.elf)
             if elf is not None:

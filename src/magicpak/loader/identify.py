@@ -89,6 +89,8 @@ class Identified:
     """Whether to try dlopen(3) for a library that the search does not find."""
     known: dict[str, tuple[Loader, Ask | None]] = field(default_factory=dict)
     trusted: dict[str, bool] = field(default_factory=dict)
+    verified: set[tuple[str, Abi, int]] = field(default_factory=set)
+    """The loaders, each with the ABI and flags of an object that it has verified."""
 
     def governing(self, elf: Elf) -> str | None:
         """Return the interpreter that loads an object: its own, or the usual one of its ABI."""
@@ -96,7 +98,7 @@ class Identified:
             return elf.interpreter
         musl = any(name == "libc.so" or name.startswith("libc.musl-") for name in elf.needed)
         for path in USUAL_MUSL if musl else USUAL_INTERPRETERS:
-            if self._abi(path) == elf.abi and (musl or self._verifies(path, elf)):
+            if self._abi(path) == elf.abi and (musl or self._fits(path, elf)):
                 return path
         return None
 
@@ -114,6 +116,13 @@ class Identified:
         except (MalformedExecutable, IoError):
             return None
         return found.abi if found is not None else None
+
+    def _fits(self, interpreter: str, elf: Elf) -> bool:
+        """Tell whether a loader takes an object of its ABI: of two, by their flags for one."""
+        like = (interpreter, elf.abi, elf.flags)
+        if like not in self.verified and self._verifies(interpreter, elf):
+            self.verified.add(like)
+        return like in self.verified
 
     def _verifies(self, interpreter: str, elf: Elf) -> bool:
         if not self._may_run(interpreter):

@@ -163,8 +163,9 @@ class Walk:
             self.inform(f"{later.reason} suggests {names}: not bundled")
             return
         self.optional = True
-        found = any(self._try(name, needer, LATER) for name in later.sonames)
-        if found or later.priority == GUESSED:
+        guessed = later.priority == GUESSED
+        found = any(self._try(name, needer, LATER, ask=not guessed) for name in later.sonames)
+        if found or guessed:
             return
         self.inform(f"{later.reason}: {names} is not found")
         if later.priority == "required":
@@ -178,10 +179,13 @@ class Walk:
         elif not listed:
             self.inform(f"{name} is preloaded here; set LD_PRELOAD to preload it in the image too")
 
-    def _try(self, text: str, needer: Loaded, dispensable: str) -> Loaded | None:
+    def _try(
+        self, text: str, needer: Loaded, dispensable: str, *, ask: bool = True
+    ) -> Loaded | None:
         """Load an object that may be missing, for the reason ``dispensable``."""
         try:
-            return self._load(expand(text, needer.origin, self.loader), needer, dispensable)
+            name = expand(text, needer.origin, self.loader)
+            return self._load(name, needer, dispensable, ask=ask)
         except LookupRefused as e:
             self.inform(str(e))
             return None
@@ -206,7 +210,9 @@ class Walk:
         else:
             self.failures.append(failure)
 
-    def _load(self, name: str, needer: Loaded, dispensable: str) -> Loaded | None:
+    def _load(
+        self, name: str, needer: Loaded, dispensable: str, *, ask: bool = True
+    ) -> Loaded | None:
         """Load one object by name; None if no place has it. Raises LookupRefused."""
         if not name:
             return None
@@ -214,7 +220,7 @@ class Walk:
         if known is not None:
             return known
         try:
-            found = self.finder.find(name, needer)
+            found = self.finder.find(name, needer, ask=ask)
         except MalformedExecutable as e:
             raise LookupRefused(name, needer.path, e.path, e.reason) from e
         if found is None:
