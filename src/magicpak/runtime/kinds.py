@@ -43,7 +43,8 @@ class Kind(NamedTuple):
     """Whether ``auto`` brings it."""
 
 
-def _names(text: str) -> frozenset[str]:
+def names(text: str) -> frozenset[str]:
+    """Return the words of a text."""
     return frozenset(text.split())
 
 
@@ -66,7 +67,7 @@ TLS = ("libssl.so", "libgnutls.so", "libmbedtls.so", "libwolfssl.so", "libnss3.s
 KINDS = (
     Kind(
         "nss", "looks up host names", Says.FAILS,
-        imports=_names("getaddrinfo gethostbyname gethostbyname2 gethostbyname_r gethostbyname2_r"
+        imports=names("getaddrinfo gethostbyname gethostbyname2 gethostbyname_r gethostbyname2_r"
                        " gethostbyaddr gethostbyaddr_r getaddrinfo_a"),
         there=_NSS,
     ),
@@ -77,7 +78,7 @@ KINDS = (
     ),
     Kind(
         "certs", "checks certificates", Says.FAILS,
-        imports=_names("SSL_CTX_set_default_verify_paths SSL_CTX_set_default_verify_dir"
+        imports=names("SSL_CTX_set_default_verify_paths SSL_CTX_set_default_verify_dir"
                        " SSL_CTX_set_default_verify_file X509_STORE_set_default_paths"
                        " gnutls_certificate_set_x509_system_trust"
                        " gnutls_x509_trust_list_add_system_trust"),
@@ -87,59 +88,59 @@ KINDS = (
     ),
     Kind(
         "users", "takes on the identity of a user", Says.FAILS,
-        own_imports=_names("initgroups getgrouplist"),
+        own_imports=names("initgroups getgrouplist"),
         there="/etc/passwd",
     ),
     Kind(
         "users", "looks up users", Says.FALLS_BACK,
-        imports=_names("getpwnam getpwnam_r getpwuid getpwuid_r getgrnam getgrnam_r getgrgid"
+        imports=names("getpwnam getpwnam_r getpwuid getpwuid_r getgrnam getgrnam_r getgrgid"
                            " getgrgid_r getpwent getgrent getlogin getlogin_r"),
         paths=("/etc/passwd",),
         there="/etc/passwd",
     ),
     Kind(
         "zones", "reads time zones", Says.FAILS,
-        words=_names('TZ="'),
-        beside=_names("localtime localtime_r mktime"),
+        words=names('TZ="'),
+        beside=names("localtime localtime_r mktime"),
         there="/usr/share/zoneinfo/.*",
     ),
     Kind(
         "zones", "reads time zones", Says.FALLS_BACK,
-        words=_names("zoneinfo"),
-        static_words=_names("time.LoadLocation"),
+        words=names("zoneinfo"),
+        static_words=names("time.LoadLocation"),
         there="/usr/share/zoneinfo/.*",
     ),
     Kind(
         "gconv", "converts character sets", Says.FALLS_BACK,
-        own_imports=_names("iconv_open"),
+        own_imports=names("iconv_open"),
         there=".*/gconv/.*",
     ),
     Kind(
         "terminfo", "draws on the terminal", Says.FAILS,
-        own_imports=_names("initscr newterm setupterm"),
+        own_imports=names("initscr newterm setupterm"),
         there=".*/terminfo/.*",
     ),
     Kind(
         "terminfo", "asks what the terminal can do", Says.FALLS_BACK,
-        imports=_names("initscr newterm setupterm tgetent"),
+        imports=names("initscr newterm setupterm tgetent"),
         own_needs="libtinfo",
         there=".*/terminfo/.*",
     ),
     Kind(
         "locale", "sets the locale C.UTF-8", Says.FALLS_BACK,
-        words=_names("C.UTF-8"),
+        words=names("C.UTF-8"),
         there=".*/lib/locale/.*",
     ),
     Kind(
         "tmp", "writes temporary files", Says.FALLS_BACK,
-        own_imports=_names("mkstemp mkstemp64 mkstemps mkostemp mkostemp64 mkdtemp tmpfile"
+        own_imports=names("mkstemp mkstemp64 mkstemps mkostemp mkostemp64 mkdtemp tmpfile"
                            " tmpfile64 tempnam tmpnam tmpnam_r"),
-        words=_names("/tmp"),  # noqa: S108  of the bundle
+        words=names("/tmp"),  # noqa: S108  of the bundle
         there="/tmp",  # noqa: S108
     ),
     Kind(
         "shell", "starts a shell", Says.FAILS,
-        own_imports=_names("system popen wordexp"),
+        own_imports=names("system popen wordexp"),
         there="(/usr)?/bin/sh",
         automatic=False,
     ),

@@ -5,12 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from magicpak.runtime.kinds import names
 from magicpak.runtime.subject import Reader, Subject
 
-PATH = re.compile(r"/(?:etc|usr|opt|var|srv)/[\w./+@~-]*\w")
-"""In the text of a script."""
-PROGRAM = re.compile(r"(?<![\w./-])/(?:usr/(?:local/)?)?s?bin/[\w.+-]*\w")
-"""A program, in the text of a script."""
 OPENERS = frozenset({"dlopen", "dlmopen", "g_module_open", "lt_dlopen", "lt_dlopenext"})
 NAME = re.compile(r"(?:(?:\$ORIGIN|\$\{ORIGIN\}|\.\.?|)/(?:[\w.+-]+/)*)?[\w+-][\w.+-]*\.so[\d.]*")
 """A path, or a name without one; what a format makes of a name cannot be known."""
@@ -19,22 +16,28 @@ DRIVERS = re.compile(
 )
 """Libraries of a driver, which has to be that of the machine where the image runs."""
 
-GENERIC = re.compile(
-    r"/(?:usr|usr/local|opt|var|etc|run|srv|lib\w*|s?bin|tmp|dev)(?:/(?:share|lib\w*|s?bin|etc|libexec|"
-    r"include|games|run|lock|log|cache|tmp|spool|mail|opt|local|src|home|proc|sys|shm|null|pts|tty"
-    r"|[\w]+-linux-[\w]+|locale|doc|man|info|icons|fonts|pixmaps|X11|terminfo|zoneinfo|mime|applications"
-    r"|debug|modules|firmware|aclocal|charset.alias|tls|x86_64|haswell))*/?"
+SHARED = names(
+    "usr local opt var etc run srv bin sbin lib lib32 lib64 libx32 libexec tmp dev share include "
+    "games lock log cache spool mail src home proc sys shm null pts tty locale doc man info icons "
+    "fonts pixmaps X11 terminfo zoneinfo mime applications debug modules firmware aclocal "
+    "charset.alias tls x86_64 haswell"
 )
-"""Directories that many programs share, and what has a kind of its own."""
-ELSEWHERE = re.compile(
-    r"/(?:dev|proc|sys|run|tmp|var/(?:run|lock|log|cache|tmp|spool)|usr/share/(?:locale|doc|man|info|zoneinfo"
-    r"|terminfo)|usr/(?:lib|share)/debug|usr/src|usr/include|usr/lib/(?:gcc|ssl|locale)|etc/(?:selinux|passwd|group|shadow|gshadow"
-    r"|hosts|resolv\.conf|nsswitch\.conf|services|protocols|localtime|fstab|mtab|hostname|ld\.so.*|ssl|pki"
-    r"|shells|sudoers.*|ssh/ssh_host_.*|machine-id|utmp|motd|securetty|mailcap|terminfo"
-    r"|host\.conf|gai\.conf|networks|ethers|hosts\.(?:allow|deny|equiv)|aliases|crontab|cron.*|inittab"
-    r"|login\.defs|profile.*|environment|rc.*|init\.d.*))(?:/.*)?"
-)
-"""Paths that evidence of another kind is about, that the container provides, or that are secret."""
+"""The names of directories that many programs share, and of what has a kind of its own."""
+TRIPLET = re.compile(r"\w+-linux-\w+")
+ELSEWHERE = tuple(names(
+    "/dev/ /proc/ /sys/ /run/ /tmp/ /var/run/ /var/lock/ /var/log/ /var/cache/ /var/tmp/ "
+    "/var/spool/ /usr/share/locale/ /usr/share/doc/ /usr/share/man/ /usr/share/info/ "
+    "/usr/share/zoneinfo/ /usr/share/terminfo/ /usr/lib/debug/ /usr/share/debug/ /usr/src/ "
+    "/usr/include/ /usr/lib/gcc/ /usr/lib/ssl/ /usr/lib/locale/ /etc/selinux/ /etc/passwd/ "
+    "/etc/group/ /etc/shadow/ /etc/gshadow/ /etc/hosts/ /etc/hosts. /etc/resolv.conf/ "
+    "/etc/nsswitch.conf/ /etc/services/ /etc/protocols/ /etc/localtime/ /etc/fstab/ /etc/mtab/ "
+    "/etc/hostname/ /etc/ld.so. /etc/ssl/ /etc/pki/ /etc/shells/ /etc/sudoers /etc/ssh/ssh_host_ "
+    "/etc/machine-id/ /etc/utmp/ /etc/motd/ /etc/securetty/ /etc/mailcap/ /etc/terminfo/ "
+    "/etc/host.conf/ /etc/gai.conf/ /etc/networks/ /etc/ethers/ /etc/aliases/ /etc/cron "
+    "/etc/inittab/ /etc/login.defs/ /etc/profile /etc/environment/ /etc/rc /etc/init.d"
+))
+"""How paths begin, with a slash at their end, that evidence of another kind is about, that the
+container provides, or that are secret."""
 
 
 def libraries(subject: Subject, reader: Reader) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -42,13 +45,13 @@ def libraries(subject: Subject, reader: Reader) -> tuple[tuple[str, ...], tuple[
     if not reader.imports(subject) & OPENERS:
         return (), ()
     own = {*subject.elf.needed, subject.elf.soname}
-    names = [
+    found = [
         name
         for name in sorted(reader.mentions(subject).libraries)
         if NAME.fullmatch(name) and name.rpartition("/")[2] not in own
     ]
-    drivers = tuple(filter(DRIVERS.fullmatch, names))
-    return tuple(name for name in names if name not in drivers), drivers
+    drivers = tuple(filter(DRIVERS.fullmatch, found))
+    return tuple(name for name in found if name not in drivers), drivers
 
 
 def paths(named: Iterable[str], prefix: str) -> tuple[str, ...]:
@@ -60,5 +63,9 @@ def paths(named: Iterable[str], prefix: str) -> tuple[str, ...]:
     return tuple(
         path
         for path in sorted(found)
-        if path.count("/") > 1 and not GENERIC.fullmatch(path) and not ELSEWHERE.fullmatch(path)
+        if path.count("/") > 1 and not _is_shared(path) and not f"{path}/".startswith(ELSEWHERE)
     )
+
+
+def _is_shared(path: str) -> bool:
+    return all(name in SHARED or TRIPLET.fullmatch(name) for name in path[1:].split("/"))

@@ -83,15 +83,20 @@ def _names(subject: Subject) -> tuple[str, ...]:
 def _rules(names: tuple[str, ...], *, program: bool) -> tuple[tuple[Rule, str], ...]:
     """List the rules for an object of these names, and what the first group matched."""
     found = []
-    for rule in RULES:
-        pattern = rule.program if program else rule.library
-        starts = _starts(pattern) if pattern else ()
+    for rule, pattern, starts in _patterns(program=program):
         # To compile all patterns takes longer than all else that a small program needs.
         matches = (re.fullmatch(pattern, name) for name in names if name.startswith(starts))
         match = next(filter(None, matches), None)
         if match is not None:
             found.append((rule, next(filter(None, match.groups()), "")))
     return tuple(found)
+
+
+@functools.cache
+def _patterns(*, program: bool) -> list[tuple[Rule, str, tuple[str, ...]]]:
+    """List the rules for programs or libraries, their patterns and how what matches begins."""
+    found = ((rule, rule.program if program else rule.library) for rule in RULES)
+    return [(rule, pattern, _starts(pattern)) for rule, pattern in found if pattern]
 
 
 def _starts(pattern: str) -> tuple[str, ...]:

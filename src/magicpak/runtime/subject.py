@@ -29,7 +29,7 @@ class Mentions(NamedTuple):
     paths: frozenset[str] = frozenset()
     libraries: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
-    """Those of WORDS that are there."""
+    """Those of WORDS that are there; of a program alone."""
 
 
 WORDS = ("zoneinfo", 'TZ="', "C.UTF-8", "/tmp", "time.LoadLocation")  # noqa: S108
@@ -93,7 +93,8 @@ class Reader:
         """Return what an object mentions; nothing of one that can no longer be read."""
         identity = subject.elf.identity
         if identity not in self._known:
-            self._known[identity] = found_in(self.constants(subject.path))
+            words = WORDS if subject.is_program else ()
+            self._known[identity] = found_in(self.constants(subject.path), words)
         return self._known[identity]
 
     def constants(self, path: str) -> Iterator[bytes]:
@@ -104,8 +105,8 @@ class Reader:
             log.info("%s: its constants cannot be read: %s", path, e)
 
 
-def found_in(pieces: Iterable[bytes]) -> Mentions:
-    """Look for paths, names of libraries and WORDS. Pure."""
+def found_in(pieces: Iterable[bytes], sought: Iterable[str] = WORDS) -> Mentions:
+    """Look for paths, names of libraries and words. Pure."""
     paths: set[bytes] = set()
     libraries: set[bytes] = set()
     words: set[str] = set()
@@ -113,7 +114,7 @@ def found_in(pieces: Iterable[bytes]) -> Mentions:
         paths.update(PATH.findall(piece))
         paths.update(SHARED.findall(piece))
         libraries.update(_libraries(piece))
-        words.update(word for word in WORDS if word.encode() in piece)
+        words.update(word for word in sought if word.encode() in piece)
     return Mentions(
         frozenset(map(os.fsdecode, paths)), frozenset(map(os.fsdecode, libraries)), frozenset(words)
     )

@@ -4,54 +4,24 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
 
-from magicpak.host import Host
-from magicpak.host.programs import obstacle
-from magicpak.inventory import Inventory
 from magicpak.plan import Bundle, Origin, Placed, Why
 from magicpak.runtime import evidence, literal, ruled
 from magicpak.runtime.accounts import accounts
 from magicpak.runtime.asked import Asked
 from magicpak.runtime.bring import BRING
-from magicpak.runtime.languages import Language
-from magicpak.runtime.modules import distribution, modules, text_of, venv
 from magicpak.runtime.request import DataNotFound, Request
 from magicpak.runtime.rules import RULES
-from magicpak.runtime.subject import Reader, Subject
-from magicpak.stages import hints, packages, user
+from magicpak.runtime.subject import Subject
+from magicpak.stages import packages, user
 from magicpak.stages.evidence import subjects
 from magicpak.stages.libraries import with_libraries
 from magicpak.stages.run import Run, tables
+from magicpak.stages.search import Named, Search, Step, named, own
+from magicpak.system import signals
 
 log = logging.getLogger(__name__)
-
-
-class Step(NamedTuple):
-    """One addition to the bundle, made once."""
-
-    key: object
-    take: Callable[[Bundle], Bundle]
-
-
-class Search(NamedTuple):
-    """What the steps of one run share."""
-
-    run: Run
-    asked: Asked
-    reader: Reader
-    inventory: Inventory
-
-    def wanted(self, name: str) -> bool:
-        """Tell whether evidence for a kind or a rule is to be followed."""
-        return self.asked.auto and name not in self.asked.without
-
-    def step(self, key: object, entries: Callable[..., Iterable[Placed]], *about: Any) -> Step:
-        """Return the step that adds what a function yields for this search and what it is about."""
-        return Step(
-            key, lambda bundle: with_libraries(self.run, list(entries(self, *about)), bundle)
-        )
 
 
 def add(run: Run, bundle: Bundle, asked: Asked) -> Bundle:
@@ -59,7 +29,7 @@ def add(run: Run, bundle: Bundle, asked: Asked) -> Bundle:
 
     Raises DataNotFound, IoError.
     """
-    search = Search(run, asked, Reader(run.host), Inventory(run.host))
+    search = Search(run, asked)
     # What a program brings may have programs and libraries with needs of their own. Kinds come
     # last: what they bring depends on the objects that are there by then.
     ways = (_by_rule, _by_script, _by_name, _by_kind)
@@ -98,10 +68,19 @@ def _ruled(search: Search, match: ruled.Match) -> Iterator[Placed]:
             yield from packages.entries(search.run.host, paths, match.origin)
 
 
+def _by_script(search: Search, _objects: Sequence[Subject]) -> Iterator[Step]:
+    """Bring what the inputs name, if they are scripts."""
+    inputs = search.run.inputs if search.asked.auto else ()
+    for script in (each for each in inputs if each.programs[0][1] is None):
+        with signals.held():  # an import may lose the exception of a signal
+            from magicpak.stages import scripts  # noqa: PLC0415  most inputs are programs
+        yield from scripts.steps(search, script)
+
+
 def _by_name(search: Search, objects: Sequence[Subject]) -> Iterator[Step]:
     """Bring the libraries and files that objects name, and that are theirs."""
     reader = search.reader
-    named: list[Named] = []
+    paths: list[Named] = []
     for subject in objects if search.asked.auto else ():
         if subject.libc:
             continue
@@ -111,9 +90,9 @@ def _by_name(search: Search, objects: Sequence[Subject]) -> Iterator[Step]:
         if names:
             yield search.step((subject.elf.identity,), _loaded, subject, names)
         if subject.near:
-            named += _named(search.run.host, subject.real, reader.mentions(subject).paths)
-    if named:
-        yield Step(frozenset(named), functools.partial(_own, search, dict.fromkeys(named)))
+            paths += named(search.run.host, subject.real, reader.mentions(subject).paths)
+    if paths:
+        yield Step(frozenset(paths), functools.partial(own, search, dict.fromkeys(paths)))
 
 
 def _told(_search: Search, drivers: Iterable[str], path: str) -> Iterator[Placed]:
@@ -124,95 +103,6 @@ def _told(_search: Search, drivers: Iterable[str], path: str) -> Iterator[Placed
 
 def _loaded(search: Search, subject: Subject, names: Iterable[str]) -> Iterator[Placed]:
     return search.run.resolver.loaded_by_name(subject.path, subject.elf, names)
-
-
-class Named(NamedTuple):
-    """A path of the host that an object or a script names."""
-
-    by: str
-    path: str
-
-
-def _named(host: Host, by: str, texts: Iterable[str]) -> Iterator[Named]:
-    """Yield the paths among texts that are here; some are below the prefix of the program."""
-    for path in literal.paths(texts, ruled.prefix(by)):
-        if host.status(path) is not None:
-            yield Named(by, path)
-
-
-def _own(search: Search, named: Iterable[Named], bundle: Bundle) -> Bundle:
-    """Bring of the paths that are named what is of the own source package of who names it.
-
-    What no package has belongs to an object that none has either.
-    """
-    host, placed = search.run.host, list[tuple[str, Placed]]()
-    for by, path in named:
-        if bundle.resolve(path) is None:
-            origin = Origin(Why.DATA, f"{by} names {path}")
-            found = host.entries(path, host.place(path), origin, tree=True)
-            placed += ((by, each) for each in found)
-    if not placed:
-        return bundle
-    sources = search.inventory.sources({each.path for _, each in placed} | {by for by, _ in placed})
-    own = [each for by, each in placed if sources.get(each.path) == sources.get(by)]
-    return with_libraries(search.run, own, bundle)
-
-
-def _by_script(search: Search, _objects: Sequence[Subject]) -> Iterator[Step]:
-    """Bring the modules and commands that the inputs name, if they are scripts."""
-    run = search.run
-    for each in run.inputs if search.asked.auto else ():
-        script, *run_by = each.programs
-        if script[1] is None:
-            texts = literal.PATH.findall(text_of(run.host, each.path))
-            named = list(_named(run.host, run.host.real(each.path), texts))
-            yield Step((each.path, "names"), functools.partial(_own, search, named))
-            yield search.step((each.path,), _script, each.path, run_by[-1][0])
-            yield Step((each.path, "commands"), functools.partial(_commands, run, each.path))
-
-
-def _script(search: Search, script: str, interpreter: str) -> Iterator[Placed]:
-    host = search.run.host
-    environment = venv(host, interpreter)
-    if environment is not None:
-        origin = Origin(Why.DATA, f"the virtual environment of {script}")
-        yield from host.entries(environment, host.place(environment), origin, tree=True)
-    along = functools.partial(_with_module, search)
-    for module in modules(host, script, interpreter, along):
-        if environment is None or not module.path.startswith(f"{environment}/"):
-            for path in module.paths:
-                yield from host.entries(path, host.place(path), module.origin, tree=True)
-
-
-def _with_module(search: Search, path: str, language: Language) -> list[str]:
-    """List the files of the package of a module, and of those of its language that it depends on.
-
-    Of the distribution, or of Python's.
-    """
-    host, inventory = search.run.host, search.inventory
-    package = inventory.owner(path)
-    if package is None:
-        return distribution(host, path)
-    wanted = [package]
-    for each in wanted:
-        others = (x for x in inventory.dependencies(each) if language.packages.fullmatch(x.name))
-        wanted += (other for other in others if other not in wanted)
-    paths = (path for each in wanted for path in inventory.run_time_files(each))
-    return [each for each in paths if host.status(each) is not None]
-
-
-def _commands(run: Run, script: str, bundle: Bundle) -> Bundle:
-    """Bring the commands that a shell script names, and the programs that any script names."""
-    named = literal.PROGRAM.findall(text_of(run.host, script))
-    programs = [path for path in dict.fromkeys(named) if not obstacle(run.host, path)]
-    placed = [
-        found
-        for path in dict.fromkeys((*hints.commands(run, bundle, script), *programs))
-        for found in run.host.entries(
-            path, run.host.place(path), Origin(Why.DATA, f"{script} runs {path}")
-        )
-    ]
-    return with_libraries(run, placed, bundle)
 
 
 def _by_kind(search: Search, objects: Sequence[Subject]) -> Iterator[Step]:
