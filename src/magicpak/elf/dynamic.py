@@ -138,11 +138,17 @@ class Dynamic:
         if not self._has("DT_SYMTAB"):
             return
         image = self._image
-        layout, section = ("I2BH2Q", 3) if image.bits == 64 else ("3I2BH", 5)
+        layout = "I2xH16x" if image.bits == 64 else "I10xH"
         length = min(self._symbols(), MOST_ENTRIES) * struct.calcsize(f"<{layout}")
-        for symbol in image.table(layout, self._place("DT_SYMTAB"), length):
-            if symbol[0] and not symbol[section]:
-                yield self._string(symbol[0])
+        # Decoded once, and by characters of a byte: no name that is looked for has others.
+        names = self.strings.decode("latin-1")
+        for name, section in image.table(layout, self._place("DT_SYMTAB"), length):
+            if name and not section:
+                end = names.index("\0", name)
+                self._names_left -= end - name
+                if self._names_left < 0:
+                    raise ELFError("its names are longer than any file's")
+                yield names[name:end]
 
     def _symbols(self) -> int:
         """Return how many symbols come before the last import: only the hash tables count them."""

@@ -17,6 +17,7 @@ NSSWITCH = BundlePath("/etc/nsswitch.conf")
 NAMES = ("/etc/services", "/etc/protocols", "/etc/host.conf", "/etc/gai.conf")
 DEFAULT = b"passwd: files\ngroup: files\nhosts: files dns\n"
 
+LIBCRYPTO = re.compile(r"libcrypto\.so").match
 OPENSSL_DIRECTORY = re.compile(rb'OPENSSLDIR: "([^"]+)"')
 
 ZONEINFO = "/usr/share/zoneinfo"
@@ -60,10 +61,11 @@ def certs(request: Request) -> Iterator[Placed]:
         raise request.missing("no file of CA certificates is here", "install ca-certificates")
     yield from request.entries([store])
     wanted = set[str]()
+    # A library is there once for each program that needs it.
+    for path in dict.fromkeys(each.path for each in request.subjects if LIBCRYPTO(each.name)):
+        directories = _openssl_directories(request, path)
+        wanted.update(f"{directory}/cert.pem" for directory in directories)
     for subject in request.subjects:
-        if re.match(r"libcrypto\.so", subject.name):
-            directories = _openssl_directories(request, subject.path)
-            wanted.update(f"{path}/cert.pem" for path in directories)
         if subject.near or subject.name.startswith("libgnutls.so"):
             mentioned = request.reader.mentions(subject).paths
             wanted.update(p for p in CERTIFICATE_PATHS if any(p in text for text in mentioned))

@@ -31,14 +31,16 @@ class Sign(NamedTuple):
         return f"{self.subject.name} {self.verb} {self.what}"
 
 
-def signs(subjects: Iterable[Subject], reader: Reader, *, thorough: bool) -> Iterator[Sign]:
-    """Yield the evidence for each kind, the first of each program.
+def signs(
+    subjects: Iterable[Subject], reader: Reader, kinds: Iterable[Kind] = KINDS, *, thorough: bool
+) -> Iterator[Sign]:
+    """Yield the evidence for kinds of data, the first of each program.
 
     Unless ``thorough``, constants are read only where imports make it likely that they tell.
     """
     known = set()
     for subject in subjects:
-        for kind in KINDS if subject.near else ():
+        for kind in kinds if subject.near else ():
             if (kind.name, subject.program) in known:
                 continue
             sign = _sign(kind, subject, reader, thorough=thorough)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from magicpak.runtime import ruled
 from magicpak.runtime.subject import Subject
@@ -17,13 +16,15 @@ LIBC = re.compile(
 """The C library itself and what belongs to it: its functions are what others import."""
 
 
-def subjects(run: Run) -> list[Subject]:
-    """List the programs and plugins, each followed by its libraries."""
-    return list(ruled.used(_subjects(run)))
+def subjects(run: Run, real: Callable[[str], str]) -> list[Subject]:
+    """List the programs and plugins, each followed by its libraries.
+
+    ``real`` resolves the links in a path of the host.
+    """
+    return list(ruled.used(_subjects(run, real)))
 
 
-def _subjects(run: Run) -> Iterator[Subject]:
-    real = functools.cache(run.host.real)
+def _subjects(run: Run, real: Callable[[str], str]) -> Iterator[Subject]:
     roots = run.resolver.roots.values()
     needed = {
         library.elf.identity

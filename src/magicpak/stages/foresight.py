@@ -54,7 +54,7 @@ def _told(program: str, lacks: list[Lack]) -> str:
 
 
 def _lacks(run: Run, bundle: Bundle) -> Iterator[Lack]:
-    objects = subjects(run)
+    objects = subjects(run, functools.cache(run.host.real))
     there = functools.cache(functools.partial(_there, bundle))
     asked = run.asked or Asked()
     for match in ruled.matches(objects) if not asked.auto else ():
@@ -69,10 +69,14 @@ def _lacks(run: Run, bundle: Bundle) -> Iterator[Lack]:
             if kind.name == rule.kinds and not there(kind.there):
                 yield _lack(run, subject, does, kind.name)
     thorough = log.isEnabledFor(logging.INFO)
-    for sign in evidence.signs(objects, Reader(run.host), thorough=thorough):
+    kinds = [
+        kind
+        for kind in KINDS
+        if kind.name not in asked.without and not (asked.auto and kind.automatic)
+    ]
+    for sign in evidence.signs(objects, Reader(run.host), kinds, thorough=thorough):
         kind = sign.kind
-        idle = kind.name in asked.without or (asked.auto and kind.automatic)
-        if not idle and not there(kind.there):
+        if not there(kind.there):
             text = f"{kind.does} ({sign.short})"
             yield _lack(run, sign.subject, text, kind.name, fails=kind.says is Says.FAILS)
 

@@ -35,7 +35,7 @@ def add(run: Run, bundle: Bundle, asked: Asked) -> Bundle:
     ways = (_by_rule, _by_script, _by_name, _by_kind)
     taken: set[object] = set()
     while True:
-        objects = subjects(run)
+        objects = subjects(run, search.real)
         found = ([step for step in way(search, objects) if step.key not in taken] for way in ways)
         steps = next(filter(None, found), None)
         if steps is None:

@@ -32,6 +32,7 @@ class Search:
     def __init__(self, run: Run, asked: Asked) -> None:
         """Read nothing yet."""
         self.run, self.asked, self.reader = run, asked, Reader(run.host)
+        self.real = functools.cache(run.host.real)
 
     @functools.cached_property
     def inventory(self) -> Inventory:
