@@ -1,4 +1,4 @@
-"""Build the single file: a static Python interpreter with magicpak as byte code behind it.
+"""Build the single file: a static Python interpreter with magicpak frozen into it.
 
 ``python3 src/standalone/build.py OUTPUT``, by the python3 of Debian with libpython3-dev, which
 brings the static library of the interpreter, a C compiler and pip. The same sources, packages and
@@ -8,7 +8,6 @@ interpreter give the same bytes. Another architecture's file is built by its own
 from __future__ import annotations
 
 import _imp
-import importlib.util
 import marshal
 import os
 import re
@@ -16,10 +15,10 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from modulefinder import ModuleFinder
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE.parent
@@ -39,9 +38,10 @@ ROOTS = (
 )
 
 STAND_INS = {
-    path.relative_to(HERE / "absent").as_posix(): path for path in (HERE / "absent").rglob("*.py")
+    ".".join(path.relative_to(HERE / "absent").with_suffix("").parts): path
+    for path in (HERE / "absent").rglob("*.py")
 }
-"""Small modules in the place of what needs much, by their paths in the archive."""
+"""Small modules in the place of what needs much."""
 
 UNUSED = frozenset(
     # Frozen, under other names.
@@ -55,8 +55,23 @@ UNUSED = frozenset(
 
 ABSENT = frozenset(
     # Their importers have Python code for the same.
-    {"_json", "_pickle", "_queue", "_typing", "_uuid", "termios", "unicodedata"}
+    {"_json", "_pickle", "_queue", "_typing", "_uuid", "termios", "unicodedata", "zlib"}
 )
+
+
+FROZEN = """
+#include <Python.h>
+
+__asm__ (".section .rodata\\n" "code: .incbin \\"modules\\"\\n"
+         ".section .licenses, \\"\\", @progbits\\n" ".incbin \\"licenses\\"\\n" ".text\\n");
+
+extern const unsigned char code[];
+
+const struct _frozen magicpak_modules[] = {
+ROWS  { 0 }
+};
+"""
+"""The C code of the modules; their licenses are in a section that nothing loads."""
 
 
 class BuildFailed(Exception):
@@ -68,72 +83,102 @@ def built_in() -> frozenset[str]:
     return frozenset(re.findall(r'^  \{ "(\w+)", ', (HERE / "main.c").read_text(), re.MULTILINE))
 
 
-def find_modules(packages: str) -> Iterator[tuple[str, Path]]:
-    """Yield what magicpak imports: each module's path in the archive, and its source.
+class Module(NamedTuple):
+    """A module to freeze."""
 
-    Raises BuildFailed where one in C is not built in.
+    name: str
+    source: bytes
+    package: bool
+
+    @property
+    def code(self) -> bytes:
+        """Its code object as marshal writes it."""
+        # Without docstrings and asserts, but: magicpak shows docstrings as help, and takes
+        # pyelftools' asserts for what a file does wrong.
+        optimize = 0 if self.name.startswith(("magicpak.", "elftools.")) else 2
+        name = f"<frozen {self.name}>"
+        code = compile(self.source, name, "exec", dont_inherit=True, optimize=optimize)
+        return marshal.dumps(code)
+
+
+def modules(packages: str) -> list[Module]:
+    """List what magicpak imports, but for what the interpreter's library has frozen already.
+
+    Raises BuildFailed where a module in C is not built in.
     """
+    found = (module for module in _found(packages) if not _imp.is_frozen(module.name))
+    return sorted((*found, _resources()))
+
+
+def _found(packages: str) -> Iterator[Module]:
     standard = sysconfig.get_path("stdlib")
     places = [str(SOURCE), packages, standard, f"{standard}/lib-dynload"]
-    replaced = {path.removesuffix(".py").replace("/", ".") for path in STAND_INS}
-    finder = ModuleFinder(places, excludes=sorted(UNUSED | replaced))
+    finder = ModuleFinder(places, excludes=sorted(UNUSED | STAND_INS.keys()))
     for root in ROOTS:
         finder.import_hook(root)
+    del finder.modules["magicpak.resources"]
     for name, module in finder.modules.items():
         source = getattr(module, "__file__", None)
         if source is not None and source.endswith(".py"):
             package = Path(source).name == "__init__.py"
-            yield name.replace(".", "/") + ("/__init__.py" if package else ".py"), Path(source)
+            yield Module(name, Path(source).read_bytes(), package)
         elif name not in built_in() | ABSENT:
             raise BuildFailed(f"{name} is imported, and main.c does not have it built in")
     for table in Path(packages, "rich/_unicode_data").glob("unicode*.py"):
-        yield f"rich/_unicode_data/{table.name}", table
-    yield from STAND_INS.items()
+        yield Module(f"rich._unicode_data.{table.stem}", table.read_bytes(), package=False)
+    for name, path in STAND_INS.items():
+        yield Module(name, path.read_bytes(), package=False)
 
 
-def archive_members(packages: str) -> Iterator[tuple[str, bytes]]:
-    """Yield the names and contents of the archive's files."""
-    for path, source in find_modules(packages):
-        # What is frozen, the interpreter's library holds already.
-        if not _imp.is_frozen(path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")):
-            yield f"{path}c", byte_code(source, path)
-    yield "magicpak/loader/helper.c", (SOURCE / "magicpak/loader/helper.c").read_bytes()
-    # The licenses ask for it.
-    for notice in Path(packages).glob("*.dist-info/**/LICENSE*"):
-        yield f"licenses/{notice.relative_to(packages).parts[0]}", notice.read_bytes()
+def _resources() -> Module:
+    """Make the module that has the files of the package which are not Python."""
+    root = SOURCE / "magicpak"
+    files = {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(root.rglob("*.*"))
+        if path.suffix not in (".py", ".pyc", ".typed")
+    }
+    source = f"content = {files!r}.__getitem__\n"
+    return Module("magicpak.resources", source.encode(), package=False)
+
+
+def notices(packages: str) -> bytes:
+    """Return the licenses of what is in the file, each under its name; they ask for it."""
+    found = [
+        (path.relative_to(packages).parts[0].partition("-")[0], path)
+        for path in sorted(Path(packages).glob("*.dist-info/**/LICENSE*"))
+    ]
     for package in (f"libpython{sysconfig.get_python_version()}-stdlib", "libc6", "zlib1g"):
-        notice = Path("/usr/share/doc", package, "copyright")
-        if notice.exists():
-            yield f"licenses/{package}", notice.read_bytes()
+        path = Path("/usr/share/doc", package, "copyright")
+        found += [(package, path)] if path.exists() else []
+    return b"\n\n".join(b"%b\n\n%b" % (name.encode(), path.read_bytes()) for name, path in found)
 
 
-def byte_code(source: Path, path: str) -> bytes:
-    """Compile a module as PEP 552 has it, without the docstrings and asserts that do not count."""
-    # magicpak shows docstrings as help, and takes pyelftools' asserts for what a file does wrong.
-    optimize = 0 if path.startswith(("magicpak/", "elftools/")) else 2
-    code = compile(source.read_bytes(), path, "exec", dont_inherit=True, optimize=optimize)
-    return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
+def write_frozen(directory: Path, frozen: list[Module], licenses: bytes) -> Path:
+    """Write the modules, and C code with the table of them (PyImport_FrozenModules)."""
+    codes = [module.code for module in frozen]
+    (directory / "modules").write_bytes(b"".join(codes))
+    (directory / "licenses").write_bytes(licenses)
+    rows, offset = [], 0
+    for module, code in zip(frozen, codes, strict=True):
+        rows.append(
+            f'  {{ "{module.name}", code + {offset}, {len(code)}, {int(module.package)}, 0 }},\n'
+        )
+        offset += len(code)
+    source = directory / "frozen.c"
+    source.write_text(FROZEN.replace("ROWS", "".join(rows)))
+    return source
 
 
-def write_archive(path: Path, members: Iterator[tuple[str, bytes]]) -> None:
-    """Write a zip archive that depends on nothing but its members."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, content in sorted(members):
-            info = zipfile.ZipInfo(name)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = 0o644 << 16
-            archive.writestr(info, content)
-
-
-def link(path: Path) -> None:
+def link(path: Path, frozen: Path) -> None:
     """Compile and link the interpreter."""
-    sources = [HERE / "main.c", HERE / "kernel.c"]
+    sources = [HERE / "main.c", HERE / "kernel.c", frozen]
     libraries = (sysconfig.get_config_var("LIBS") or "").split()
     command = [
         *(os.environ.get("CC", "cc"), "-O2", "-Wall", "-Wextra", "-static", "-s"),
         # Python's own functions are found by name in no table, so what nothing calls can go.
         *("-Wl,--gc-sections", "-Wl,--build-id=none"),
-        *("-I", sysconfig.get_path("include")),
+        *("-I", sysconfig.get_path("include"), f"-Wa,-I{frozen.parent}"),
         *("-o", str(path), *map(str, sources), str(LIBRARY), "-lz", "-lm", *libraries),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -166,11 +211,8 @@ def build(output: Path) -> None:
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".standalone-") as scratch:
         packages = f"{scratch}/packages"
         install(packages)
-        archive, program = Path(scratch, "archive.zip"), Path(scratch, "program")
-        write_archive(archive, archive_members(packages))
-        link(program)
-        with program.open("ab") as file:
-            file.write(archive.read_bytes())
+        program = Path(scratch, "program")
+        link(program, write_frozen(Path(scratch), modules(packages), notices(packages)))
         program.replace(output)
 
 

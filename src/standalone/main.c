@@ -1,24 +1,19 @@
-/* The single file: a Python interpreter that runs what is appended to it.
+/* The single file: a Python interpreter with all that it runs.
 
-   Statically linked, so that it needs no file but itself; build.py appends a zip archive of byte
-   code, which Python imports from without unpacking anything.  Nothing of the environment
-   configures the interpreter, and it changes nothing there: what magicpak starts sees what the
-   caller set.  */
+   Statically linked, so that it needs no file at all; build.py freezes the modules into it, as
+   CPython does with those that it starts with.  Nothing of the environment configures the
+   interpreter, and it changes nothing there: what magicpak starts sees what the caller set.  */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include <errno.h>
-#include <fcntl.h>
 #include <nss.h>
-#include <stdio.h>
 #include <signal.h>
-#include <string.h>
-#include <unistd.h>
-
-#define SELF "/proc/self/exe"
+#include <stdio.h>
 
 extern PyObject *PyInit__magicpak_kernel (void);
+
+extern const struct _frozen magicpak_modules[]; /* build.py writes them */
 
 /* What this interpreter has built in, in the place of the list that libpython would link: only
    what is used.  Python's own are told first.  */
@@ -34,7 +29,7 @@ extern PyObject *PyInit__abc (void), *PyInit__ast (void), *PyInit__bisect (void)
   *PyInit_array (void), *PyInit_atexit (void), *PyInit_binascii (void), *PyInit_errno (void),
   *PyInit_fcntl (void), *PyInit_gc (void), *PyInit_grp (void),
   *PyInit_itertools (void), *PyInit_math (void), *PyInit_posix (void), *PyInit_pwd (void),
-  *PyInit_select (void), *PyInit_time (void), *PyInit_zlib (void), *PyMarshal_Init (void),
+  *PyInit_select (void), *PyInit_time (void), *PyMarshal_Init (void),
   *_PyWarnings_Init (void);
 
 struct _inittab _PyImport_Inittab[] = {
@@ -82,7 +77,6 @@ struct _inittab _PyImport_Inittab[] = {
   { "grp", PyInit_grp },
   { "math", PyInit_math },
   { "select", PyInit_select },
-  { "zlib", PyInit_zlib },
 
   { "_magicpak_kernel", PyInit__magicpak_kernel },
   { NULL, NULL }
@@ -95,31 +89,10 @@ fail (const char *what, const char *reason)
   return 1;
 }
 
-/* Say why the archive cannot be read, or return 0.  Python would say it in ten lines.  */
-
-static int
-check_archive (void)
-{
-  static const char end[] = { 'P', 'K', 5, 6 };
-  enum { END_SIZE = 22 }; /* of a zip archive's last record, without a comment */
-  char found[sizeof end];
-  int self = open (SELF, O_RDONLY | O_CLOEXEC);
-  if (self < 0 && errno == ENOENT)
-    return fail ("magicpak reads itself as " SELF, "/proc is not mounted");
-  if (self < 0)
-    return fail ("magicpak cannot read itself as " SELF, strerror (errno));
-  if (lseek (self, -END_SIZE, SEEK_END) < 0 || read (self, found, sizeof found) != sizeof found
-      || memcmp (found, end, sizeof end) != 0)
-    return fail ("magicpak is damaged",
-                 "what follows the ELF part of its file is not there (strip removes it)");
-  close (self);
-  return 0;
-}
-
 static PyStatus
 configure (PyConfig *config, int argc, char **argv)
 {
-  /* The archive is all; there is no installation around it.  */
+  /* What is frozen is all; there is no installation around it.  */
   wchar_t *none[] = { L"" };
   wchar_t **places[] = { &config->executable,  &config->base_executable, &config->prefix,
                          &config->base_prefix, &config->exec_prefix,     &config->base_exec_prefix };
@@ -139,12 +112,8 @@ configure (PyConfig *config, int argc, char **argv)
       if (PyStatus_Exception (status))
         return status;
     }
-  status = PyWideStringList_Append (&config->module_search_paths, L"" SELF);
-  if (!PyStatus_Exception (status))
-    status = PyConfig_SetString (config, &config->stdlib_dir, L"" SELF);
-  if (!PyStatus_Exception (status))
-    status = PyConfig_SetString (config, &config->run_command,
-                                 L"from magicpak.__main__ import main; main()\n");
+  status = PyConfig_SetString (config, &config->run_command,
+                               L"from magicpak.__main__ import main; main()\n");
   if (!PyStatus_Exception (status))
     status = PyConfig_SetBytesArgv (config, argc, argv);
   return status;
@@ -157,8 +126,7 @@ main (int argc, char **argv)
   PyConfig config;
   PyStatus status;
 
-  if (check_archive () != 0)
-    return 1;
+  PyImport_FrozenModules = magicpak_modules;
   /* These are all that a static glibc has built in.  What else /etc/nsswitch.conf names would be
      loaded from the system, whose glibc is another one.  */
   __nss_configure_lookup ("hosts", "files dns");

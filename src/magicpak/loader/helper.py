@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sys
 import tempfile
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from magicpak import resources
 from magicpak.errors import one_line
 from magicpak.loader.errors import HelperFailed
 from magicpak.system import process
@@ -61,8 +61,9 @@ class Helper:
         linking = ("--enable-new-dtags", f"--dynamic-linker={self._interpreter}", "-rpath", TOKENS)
         flags = (f"-Wl,{flag}" for flag in linking)
         command = (self._compiler, "-o", program, "-x", "c", "-", *flags, "-ldl")
+        source = resources.content("loader/helper.c")
         try:
-            compilation = process.run(command, stdin=_source(), timeout=COMPILE_SECONDS)
+            compilation = process.run(command, stdin=source, timeout=COMPILE_SECONDS)
         except (process.TimedOut, OSError) as e:
             raise HelperFailed(str(e)) from e
         if compilation.status != 0:
@@ -101,10 +102,3 @@ class Helper:
         answer = self._started.receive(ANSWER_SECONDS)
         log.debug("dlopen of %s: %s", name, answer)
         return os.fsdecode(answer) if answer else None
-
-
-def _source() -> bytes:
-    """Read helper.c from the directory or the archive that has this module."""
-    module: Any = sys.modules[__name__]
-    path = os.path.join(os.path.dirname(module.__file__), "helper.c")
-    return bytes(module.__spec__.loader.get_data(path))
