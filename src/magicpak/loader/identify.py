@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import re
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from magicpak.elf import Abi, Elf, MalformedExecutable
@@ -75,22 +74,33 @@ class Compiler(NamedTuple):
             return None
 
 
-@dataclass(slots=True)
+DEFAULT = Compiler()
+
+
 class Identified:
     """The loaders found in a run, each examined once."""
 
-    files: Host
-    scratch: str
-    stack: contextlib.ExitStack
-    compiler: Compiler = field(default_factory=Compiler)
-    native: bool = True
-    """Whether these files may be run here; False for a sysroot."""
-    dlopen: bool = True
-    """Whether to try dlopen(3) for a library that the search does not find."""
-    known: dict[str, tuple[Loader, Ask | None]] = field(default_factory=dict)
-    trusted: dict[str, bool] = field(default_factory=dict)
-    verified: set[tuple[str, Abi, int]] = field(default_factory=set)
-    """The loaders, each with the ABI and flags of an object that it has verified."""
+    def __init__(
+        self,
+        files: Host,
+        scratch: str,
+        stack: contextlib.ExitStack,
+        compiler: Compiler = DEFAULT,
+        *,
+        native: bool = True,
+        dlopen: bool = True,
+    ) -> None:
+        """Look at no loader yet.
+
+        Unless ``native``, these files, those of a sysroot, may not be run here. ``dlopen`` says
+        whether to try dlopen(3) for a library that the search does not find.
+        """
+        self.files, self.scratch, self.stack, self.compiler = files, scratch, stack, compiler
+        self.native, self.dlopen = native, dlopen
+        self.known: dict[str, tuple[Loader, Ask | None]] = {}
+        self.trusted: dict[str, bool] = {}
+        self.verified: set[tuple[str, Abi, int]] = set()
+        """The loaders, each with the ABI and flags of an object that it has verified."""
 
     def governing(self, elf: Elf) -> str | None:
         """Return the interpreter that loads an object: its own, or the usual one of its ABI."""

@@ -5,8 +5,6 @@ glibc: elf/dl-load.c (_dl_map_object), elf/dl-object.c. musl: ldso/dynlink.c (lo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from magicpak.loader.search import Flavour, Loaded
 
 VDSO = {"EM_386": "linux-gate.so.1", "EM_PPC": "linux-vdso32.so.1"} | dict.fromkeys(
@@ -17,16 +15,17 @@ MUSL_OWN = ("libc.", "libpthread.", "librt.", "libm.", "libdl.", "libutil.", "li
 """Beginnings of names that mean musl's loader itself."""
 
 
-@dataclass(slots=True)
 class Namespace:
     """The objects that are loaded, in their order, and their names."""
 
-    flavour: Flavour
-    objects: list[Loaded] = field(default_factory=list)
-    by_name: dict[str, Loaded] = field(default_factory=dict)
-    by_identity: dict[tuple[int, int], Loaded] = field(default_factory=dict)
-    unlisted: set[Loaded] = field(default_factory=set)
-    """The program, and what stands before it: glibc looks names up only from the program on."""
+    def __init__(self, flavour: Flavour) -> None:
+        """Begin with none."""
+        self.flavour = flavour
+        self.objects: list[Loaded] = []
+        self.by_name: dict[str, Loaded] = {}
+        self.by_identity: dict[tuple[int, int], Loaded] = {}
+        self.unlisted: set[Loaded] = set()
+        """The program, and what stands before it: glibc looks names up only from there on."""
 
     def begin(self, program: Loaded) -> None:
         """Add the program, and for glibc the object of the kernel."""

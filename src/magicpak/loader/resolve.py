@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from magicpak.elf import DlopenNote, Elf
@@ -37,14 +36,14 @@ class Root(NamedTuple):
         return self.loader is not None and self.loader.interpreter not in missing
 
 
-@dataclass(slots=True)
 class Resolver:
     """Finds the closures of a run, each object once."""
 
-    host: Host
-    loaders: Identified
-    environment: Environment
-    roots: dict[tuple[int, int], Root] = field(default_factory=dict)
+    def __init__(self, host: Host, loaders: Identified, environment: Environment) -> None:
+        """Know no object yet."""
+        self.host, self.loaders, self.environment = host, loaders, environment
+        self.roots: dict[tuple[int, int], Root] = {}
+        """By the identity of the object."""
 
     def root(self, path: str, elf: Elf) -> Root:
         """Resolve an object."""

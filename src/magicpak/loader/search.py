@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -82,14 +81,14 @@ class Environment(NamedTuple):
         return cls(os.environ.get("LD_LIBRARY_PATH", ""), tuple(filter(None, preload)), os.getcwd())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
     """An object in the process, with the object for which it was loaded."""
 
-    path: str
-    """The path by which it was found; for the executable, its real path."""
-    elf: Elf
-    loader: Loaded | None = None
+    __slots__ = ("elf", "loader", "path")
+
+    def __init__(self, path: str, elf: Elf, loader: Loaded | None = None) -> None:
+        """Take the path by which it was found; for the executable, its real path."""
+        self.path, self.elf, self.loader = path, elf, loader
 
     @property
     def origin(self) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from magicpak.elf import Elf, MalformedExecutable
 from magicpak.loader.errors import LookupFailed, LookupRefused
@@ -27,22 +26,18 @@ AUXILIARY = "it is an auxiliary object, which may be missing"
 PRELOADED = "it is in /etc/ld.so.preload, and the loader ignores one that is missing"
 
 
-@dataclass(slots=True)
 class Walk:
     """One walk: the objects loaded so far, and those whose needs are not loaded yet."""
 
-    finder: Finder
-    libraries: list[Library] = field(default_factory=list)
-    failures: list[LookupFailed | LookupRefused] = field(default_factory=list)
-    space: Namespace = field(init=False)
-    queue: deque[Loaded] = field(default_factory=deque)
-    notices: list[Notice] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
-    optional: bool = False
-
-    def __post_init__(self) -> None:
-        """Begin with an empty namespace."""
+    def __init__(self, finder: Finder, *, optional: bool = False) -> None:
+        """Begin with an empty namespace; of an ``optional`` walk, nothing has to be there."""
+        self.finder, self.optional = finder, optional
+        self.libraries: list[Library] = []
+        self.failures: list[LookupFailed | LookupRefused] = []
         self.space = Namespace(self.loader.flavour)
+        self.queue: deque[Loaded] = deque()
+        self.notices: list[Notice] = []
+        self.refusals: list[Refusal] = []
 
     @property
     def loader(self) -> Loader:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Set
 from typing import NamedTuple
 
@@ -50,6 +49,8 @@ def parse(with_data: Iterable[str], without: Iterable[str]) -> Asked:
 def _check(option: str, name: str, known: Set[str]) -> None:
     if name in known:
         return
+    import difflib  # noqa: PLC0415  few names are unknown
+
     near = difflib.get_close_matches(name, sorted(known), 1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
     raise Unsupported(f"{option} {printable(name)} is no kind of run-time data; {hint}")
