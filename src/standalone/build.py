@@ -48,9 +48,10 @@ UNUSED = frozenset(
     {"importlib._bootstrap", "importlib._bootstrap_external"}
     # Imported by functions that magicpak never calls, and where they may fail to be.
     | {"argparse", "bz2", "click._termui_impl", "click._winconsole", "configparser", "ctypes"}
-    | {"doctest", "encodings.mbcs", "hashlib", "html", "importlib.metadata", "lzma", "plistlib"}
-    | {"pty", "rich.__main__", "rich._win32_console", "rich._windows_renderer", "rich.json"}
-    | {"rich.syntax", "rich.traceback", "statistics", "tarfile", "webbrowser", "zipfile"}
+    | {"doctest", "elftools.dwarf", "encodings.mbcs", "hashlib", "html", "importlib.metadata"}
+    | {"lzma", "plistlib", "pty", "rich.__main__", "rich._inspect", "rich._win32_console"}
+    | {"rich._windows_renderer", "rich.json", "rich.syntax", "rich.traceback", "statistics"}
+    | {"tarfile", "tracemalloc", "webbrowser", "zipfile"}
 )
 
 ABSENT = frozenset(
