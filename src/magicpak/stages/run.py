@@ -54,7 +54,7 @@ class Run(NamedTuple):
 
     options: Options
     includes: tuple[patterns.Include, ...]
-    excludes: tuple[patterns.Matcher, ...]
+    excludes: tuple[patterns.Exclude, ...]
     target: Destination
     host: Host
     scratch: str
