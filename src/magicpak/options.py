@@ -41,6 +41,12 @@ class Options:
     without: tuple[str, ...] = ()
     mkdir: tuple[str, ...] = ()
     install_to: str | None = None
+    dry_run: bool = False
+    """Neither test nor write the bundle."""
+    report: str | None = None
+    """Where to write what is in the bundle, as JSON; ``-`` for stdout."""
+    explain: bool = False
+    """Whether the caller shows what is in the bundle, and why."""
     merged_usr: bool = False
     test: bool = False
     test_command: str | None = None
@@ -107,6 +113,8 @@ class Options:
                 raise Unsupported(f"--sysroot {self.sysroot} is not a directory")
             if self.dynamic and not self.dynamic_log:
                 raise Unsupported("--dynamic runs nothing below --sysroot; give it a --dynamic-log")
+        if self.explain and self.report == "-":
+            raise Unsupported("--explain and --report - both write to stdout; give a file's name")
         for setting in self.test_env:
             if not setting.partition("=")[1]:
                 raise Unsupported(f"--test-env {setting} sets nothing; give NAME=VALUE")
@@ -122,6 +130,8 @@ class Options:
             why = "with --dynamic-log" if logged else f"without {' or '.join(map(_option, users))}"
             given = [name for name in names if getattr(self, name) != defaults[name]]
             idle += [f"{_option(name)} has no effect {why}" for name in given]
+        if self.test and self.dry_run:
+            idle.append("--test has no effect with --dry-run")
         if self.without and "auto" not in self.with_data:
             idle.append("--without has no effect without --with auto")
         return idle

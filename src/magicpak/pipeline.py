@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 from magicpak.errors import MagicpakError
 from magicpak.options import Options
@@ -23,11 +25,16 @@ from magicpak.stages import (
     mkdir,
     packages,
     replay,
+    report,
     run_time,
     user,
     write,
 )
-from magicpak.stages.run import Show, no_progress, opened
+from magicpak.stages.run import Run, Show, no_progress, opened
+from magicpak.stages.told import collected
+
+if TYPE_CHECKING:
+    from magicpak.report import Facts
 
 __all__ = ["STAGES", "MagicpakError", "Options", "Report", "pack"]
 
@@ -56,12 +63,30 @@ STAGES = (
 """Each takes the run and the plan so far, and returns the plan."""
 
 
-class Report(NamedTuple):
-    """The size of the written bundle."""
+class Totals(NamedTuple):
+    """The size of a bundle."""
 
     files: int
     size: int
     """Bytes."""
+
+
+class Report(Totals):
+    """The size of a bundle, and what there is to say of it."""
+
+    _look: Callable[[], Facts]
+
+    @classmethod
+    def of(cls, run: Run, bundle: Bundle) -> Report:
+        """Make that of a run."""
+        made = cls(*bundle.totals)
+        made._look = functools.cache(functools.partial(report.facts, run, bundle))
+        return made
+
+    @property
+    def facts(self) -> Facts:
+        """Its entries and packages, found when asked for."""
+        return self._look()
 
 
 def pack(options: Options, *, show: Show = no_progress) -> Report:
@@ -70,7 +95,7 @@ def pack(options: Options, *, show: Show = no_progress) -> Report:
     Raises MagicpakError; OUTPUT is then unchanged.
     """
     bundle = Bundle()
-    with opened(options, show) as run:
+    with collected() as told, opened(options, show, told) as run:
         for stage in STAGES:
             bundle = stage(run, bundle)
-    return Report(*bundle.totals)
+        return Report.of(run, bundle)

@@ -53,17 +53,20 @@ class Destination(NamedTuple):
     """Whether OUTPUT cannot be replaced, so that the entries are moved into it."""
 
 
-def destination(output: str) -> Destination:
-    """Examine OUTPUT. Raises DestinationInvalid, DestinationNotEmpty, IoError."""
-    target = _examine(output)
-    if not os.access(target.base, os.W_OK | os.X_OK):
+def destination(output: str, *, write: bool = True) -> Destination:
+    """Examine OUTPUT; what is not to be written to need not be writable, and is left as it is.
+
+    Raises DestinationInvalid, DestinationNotEmpty, IoError.
+    """
+    target = _examine(output, write=write)
+    if write and not os.access(target.base, os.W_OK | os.X_OK):
         read_only = os.statvfs(target.base).f_flag & os.ST_RDONLY
         number = errno.EROFS if read_only else errno.EACCES
         raise IoError(number, os.strerror(number), output, ADVICE[number].format(target.base))
     return target
 
 
-def _examine(output: str) -> Destination:
+def _examine(output: str, *, write: bool) -> Destination:
     path = os.path.realpath(output)
     try:
         existing = os.stat(path) if output else None
@@ -76,9 +79,10 @@ def _examine(output: str) -> Destination:
     if existing is None or not stat.S_ISDIR(existing.st_mode):
         raise DestinationInvalid(output)
     parent = os.path.dirname(path)
-    for directory in (path, parent):
-        journal.recover(directory, path, existing)
-    sweep(path)
+    if write:
+        for directory in (path, parent):
+            journal.recover(directory, path, existing)
+        sweep(path)
     try:
         names = os.listdir(path)
     except OSError as e:

@@ -8,6 +8,7 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from magicpak.errors import IoError
 from magicpak.output import journal
@@ -16,6 +17,9 @@ from magicpak.output.destination import Destination, DestinationNotEmpty
 from magicpak.output.journal import TREE, move
 from magicpak.plan import Bundle, BundlePath, Directory, Entry, File, Item, Link, Meta
 from magicpak.system.workdir import is_private, private
+
+if TYPE_CHECKING:
+    from magicpak.output.hashing import Digests
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +33,23 @@ TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 class Stage:
     """A bundle in a staging directory, to be moved to OUTPUT."""
 
-    def __init__(self, path: str, bundle: Bundle, target: Destination, progress: Progress) -> None:
-        """Take ``path``, an empty staging directory; ``write`` fills it."""
+    def __init__(
+        self,
+        path: str,
+        bundle: Bundle,
+        target: Destination,
+        progress: Progress,
+        digests: Digests | None = None,
+    ) -> None:
+        """Take ``path``, an empty staging directory; ``write`` fills it.
+
+        With ``digests``, files are hashed while they are copied.
+        """
         self.tree = os.path.join(path, TREE)
         self._bundle = bundle
         self._target = target
         self._progress = progress
+        self._digests = digests
         self._privileged = os.geteuid() == 0
         self._owner: tuple[int, int] | None = None
         """The user and group ids of a new file here."""
@@ -175,18 +190,24 @@ class Stage:
             if entry.content is None:
                 source = opened(entry)
                 try:
-                    copy(source, out, self._progress)
+                    self._copy(entry, source, out)
                 finally:
                     os.close(source)
-                if entry.patch is not None:
-                    offset, content = entry.patch
-                    os.pwrite(out, content, offset)
             else:
                 with open(out, "wb", closefd=False) as file:
                     file.write(entry.content)
             self._keep_open(out, entry.meta)
         finally:
             os.close(out)
+
+    def _copy(self, entry: File, source: int, out: int) -> None:
+        if self._digests is not None:
+            self._digests.copy(entry, source, out, self._progress)
+            return
+        copy(source, out, self._progress)
+        if entry.patch is not None:
+            offset, content = entry.patch
+            os.pwrite(out, content, offset)
 
     def _keep_open(self, fd: int, meta: Meta) -> None:
         """Set the attributes, the owner first: chown(2) clears set-id bits and capabilities."""
@@ -233,13 +254,15 @@ class Stage:
 
 
 @contextlib.contextmanager
-def staged(bundle: Bundle, target: Destination, progress: Progress) -> Iterator[Stage]:
+def staged(
+    bundle: Bundle, target: Destination, progress: Progress, digests: Digests | None = None
+) -> Iterator[Stage]:
     """Write a bundle to a staging directory, which is removed at the end.
 
     Raises IoError.
     """
     with private(target.base, PREFIX) as path:
-        stage = Stage(path, bundle, target, progress)
+        stage = Stage(path, bundle, target, progress, digests)
         stage.write()
         yield stage
 

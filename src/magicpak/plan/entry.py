@@ -108,6 +108,11 @@ class File(NamedTuple):
             return self.identity, self.patch
         return self.packed or (self.identity, self.content)
 
+    @property
+    def is_generated(self) -> bool:
+        """Whether its content is made rather than copied."""
+        return self.content is not None
+
     def with_content(self, content: bytes) -> File:
         """Return it with generated content, in the place of its own."""
         return self._replace(size=len(content), content=content)

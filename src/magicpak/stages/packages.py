@@ -10,7 +10,6 @@ from magicpak.host import Host
 from magicpak.plan import Bundle, Origin, Placed, Why
 from magicpak.stages.libraries import with_libraries
 from magicpak.stages.run import Run
-from magicpak.system import signals
 
 log = logging.getLogger(__name__)
 
@@ -31,13 +30,8 @@ class PackageNotFound(MagicpakError):
 
 def add(run: Run, bundle: Bundle) -> Bundle:
     """Add the files of each package, of every architecture. Raises PackageNotFound."""
-    if not run.options.package:
-        return bundle
-    with signals.held():  # an import may lose the exception of a signal
-        from magicpak.inventory import Inventory  # noqa: PLC0415  only who asks for one reads any
-
-    inventory = Inventory(run.host)
     for name in run.options.package:
+        inventory = run.inventory()
         packages = inventory.find(name)
         if not packages:
             raise PackageNotFound(name, run.host.sysroot or "/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import tempfile
@@ -21,9 +22,12 @@ from magicpak.options import Options
 from magicpak.output.copying import Progress
 from magicpak.output.destination import Destination, destination
 from magicpak.plan import BundlePath, patterns
-from magicpak.system import workdir
+from magicpak.stages.told import Told
+from magicpak.system import signals, workdir
 
 if TYPE_CHECKING:
+    from magicpak.inventory import Inventory
+    from magicpak.output.hashing import Digests
     from magicpak.runtime.asked import Asked
     from magicpak.system.user import User
 
@@ -61,6 +65,12 @@ class Run(NamedTuple):
     """A private directory for temporary files, removed at the end."""
     resolver: Resolver
     show: Show
+    inventory: Callable[[], Inventory]
+    """Returns the packages of the host; what they have is read when it is asked for."""
+    told: Told
+    """What was said of the run, for its report."""
+    digests: Digests | None = None
+    """Hashes what is written; None where nobody asks."""
     user: User | None = None
     """Who runs the traced runs and the test; None for the user of this process, and root."""
     inputs: tuple[Input, ...] = ()
@@ -69,7 +79,7 @@ class Run(NamedTuple):
 
 
 @contextlib.contextmanager
-def opened(options: Options, show: Show) -> Iterator[Run]:
+def opened(options: Options, show: Show, told: Told) -> Iterator[Run]:
     """Check the options, read the inputs and yield the run; at the end, clean up.
 
     Raises Unsupported, InvalidPattern, DestinationInvalid, DestinationNotEmpty, UnknownUser,
@@ -81,7 +91,8 @@ def opened(options: Options, show: Show) -> Iterator[Run]:
         log.warning("%s", text)
     includes = tuple(patterns.include(pattern) for pattern in options.include)
     excludes = tuple(patterns.exclude(pattern) for pattern in options.exclude)
-    target = destination(options.output)
+    target = destination(options.output, write=not options.dry_run)
+    _check_documents(options, target)
     with contextlib.ExitStack() as stack:
         scratch = stack.enter_context(workdir.private(_temporary(), "magicpak-"))
         native = options.sysroot is None
@@ -98,7 +109,10 @@ def opened(options: Options, show: Show) -> Iterator[Run]:
         )
         environment = Environment.of_this_process() if native else Environment()
         resolver = Resolver(host, loaders, environment)
-        run = Run(options, includes, excludes, target, host, scratch, resolver, show, user)
+        run = Run(
+            options, includes, excludes, target, host, scratch, resolver, show,
+            functools.cache(functools.partial(_inventory, host)), told, _digests(options), user,
+        )  # fmt: skip
         inputs = tuple(load(host, _on_path(host, path), options) for path in options.inputs)
         yield run._replace(inputs=inputs, asked=asked)
 
@@ -110,6 +124,28 @@ def _asked(options: Options) -> Asked | None:
     from magicpak.runtime import asked  # noqa: PLC0415  most runs ask for none
 
     return asked.parse(options.with_data, options.without)
+
+
+def _check_documents(options: Options, target: Destination) -> None:
+    """Refuse what cannot be written beside OUTPUT. Raises DocumentInvalid."""
+    if options.report is not None:
+        from magicpak.output import documents  # noqa: PLC0415  most runs write none
+
+        documents.check([("--report", options.report)], target.path)
+
+
+def _digests(options: Options) -> Digests | None:
+    if options.report is None:
+        return None
+    from magicpak.output.hashing import Digests  # noqa: PLC0415  as above
+
+    return Digests()
+
+
+def _inventory(host: Host) -> Inventory:
+    with signals.held():  # an import may lose the exception of a signal
+        from magicpak.inventory import Inventory  # noqa: PLC0415  only who asks for one reads any
+    return Inventory(host)
 
 
 def _temporary() -> str:

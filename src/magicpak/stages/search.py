@@ -13,7 +13,6 @@ from magicpak.runtime.asked import Asked
 from magicpak.runtime.subject import Reader
 from magicpak.stages.libraries import with_libraries
 from magicpak.stages.run import Run
-from magicpak.system import signals
 
 if TYPE_CHECKING:
     from magicpak.inventory import Inventory
@@ -34,12 +33,10 @@ class Search:
         self.run, self.asked, self.reader = run, asked, Reader(run.host)
         self.real = functools.cache(run.host.real)
 
-    @functools.cached_property
+    @property
     def inventory(self) -> Inventory:
         """The packages of the host."""
-        with signals.held():  # an import may lose the exception of a signal
-            from magicpak.inventory import Inventory  # noqa: PLC0415  few searches ask for one
-        return Inventory(self.run.host)
+        return self.run.inventory()
 
     def wanted(self, name: str) -> bool:
         """Tell whether evidence for a kind or a rule is to be followed."""

@@ -1,4 +1,7 @@
-"""Stage the bundle beside OUTPUT, test it there (``--test``), and move it into place."""
+"""Stage the bundle beside OUTPUT, test it there (``--test``), and move it into place.
+
+Without a bundle to write (``--dry-run``), write what is told of it (``--report``).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import logging
 
 from magicpak.output import emit
 from magicpak.plan import Bundle
-from magicpak.stages import hints
+from magicpak.stages import hints, report
 from magicpak.stages.run import Run
 from magicpak.system import signals
 
@@ -14,16 +17,23 @@ log = logging.getLogger(__name__)
 
 
 def write(run: Run, bundle: Bundle) -> Bundle:
-    """Write OUTPUT; on failure, leave it unchanged.
+    """Write OUTPUT and the report; on failure, leave all unchanged.
 
     Raises IoError, DestinationNotEmpty, and what ``jail.check`` raises if the test fails.
     """
     files, size = bundle.totals
+    if run.options.dry_run:
+        with report.documents(run, bundle):
+            return bundle
     log.info("write %s", run.options.output)
-    with run.show(size) as progress, emit.staged(bundle, run.target, progress) as stage:
+    with (
+        run.show(size) as progress,
+        emit.staged(bundle, run.target, progress, run.digests) as stage,
+    ):
         if run.options.test:
             stage.rewrite(_test(run, bundle, stage.tree))
-        stage.commit()
+        with report.documents(run, bundle):
+            stage.commit()
     log.info("%d files, %d bytes written to %s", files, size, run.options.output)
     return bundle
 
