@@ -9,9 +9,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from magicpak.errors import printable
+
+if TYPE_CHECKING:
+    from magicpak.report.explanation import Explanation
+    from magicpak.report.tree import Node
 
 PATIENCE = 0.5
 """Seconds of copying after which progress is worth showing."""
@@ -47,9 +51,10 @@ NUMBERS = {
 def set_up(level: Level) -> None:
     """Send the logs of magicpak to stderr, one line each."""
     logger = logging.getLogger("magicpak")
-    logger.setLevel(NUMBERS[level])
+    # A report has the warnings that are not shown, too.
+    logger.setLevel(min(NUMBERS[level], logging.WARNING))
     logger.propagate = False
-    logger.handlers = [_Lines()]
+    logger.handlers = [_Lines(NUMBERS[level])]
 
 
 class _Lines(logging.Handler):
@@ -67,6 +72,52 @@ def print_error(text: str) -> None:
 def print_usage(text: str) -> None:
     """Print how the command is called, after an error."""
     _write(f"{text}\nFor more information try --help\n")
+
+
+def explain(told: Explanation) -> None:
+    """Print on stdout why all is in the bundle: with colours on a terminal, else as plain text."""
+    from magicpak.report.explanation import lines  # noqa: PLC0415  most runs explain nothing
+
+    if _fancy(sys.stdout):
+        from rich.console import Console  # noqa: PLC0415  as above
+
+        Console(no_color=not _coloured(), highlight=False).print(*drawn(told))
+    else:
+        print("\n".join(lines(told)))  # noqa: T201
+    sys.stdout.flush()
+
+
+def drawn(told: Explanation) -> Iterator[Any]:
+    """Yield what rich prints of an explanation."""
+    from rich.table import Table  # noqa: PLC0415  as above
+    from rich.text import Text  # noqa: PLC0415
+    from rich.tree import Tree  # noqa: PLC0415
+
+    from magicpak.report.explanation import amount  # noqa: PLC0415
+
+    def label(node: Node) -> Text:
+        total = f" {amount(node.total)}" if node.total else ""
+        own = f" ({amount(node.size)} itself)" if 0 < node.size < node.total else ""
+        note = f"  {printable(node.note)}" if node.note else ""
+        parts = ((printable(node.text), ""), (total, "bold cyan"), (own, "cyan"), (note, "dim"))
+        return Text.assemble(*parts)
+
+    def grow(tree: Tree, node: Node) -> None:
+        for child in node.children:
+            grow(tree.add(label(child)), child)
+
+    for node in told.nodes:
+        tree = Tree(label(node), guide_style="dim")
+        grow(tree, node)
+        yield tree
+    for title, rows in (("largest packages", told.packages), ("largest files", told.files)):
+        table = Table(title, "size", box=None, header_style="bold")
+        table.columns[1].justify = "right"
+        for name, size in rows:
+            table.add_row(printable(name), amount(size))
+        if rows:
+            yield table
+    yield Text(told.closing, "bold")
 
 
 def _print(label: str, style: str, text: str) -> None:
@@ -95,8 +146,12 @@ def _coloured() -> bool:
 
 
 def _on_terminal() -> bool:
-    """Tell whether stderr is a terminal that can do more than print lines (terminfo(5))."""
-    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return _fancy(sys.stderr)
+
+
+def _fancy(stream: TextIO | None) -> bool:
+    """Tell whether a stream is a terminal that can do more than print lines (terminfo(5))."""
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 @contextlib.contextmanager

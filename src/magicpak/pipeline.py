@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from magicpak.errors import MagicpakError
@@ -35,6 +34,7 @@ from magicpak.stages.told import collected
 
 if TYPE_CHECKING:
     from magicpak.report import Facts
+    from magicpak.report.explanation import Explanation
 
 __all__ = ["STAGES", "MagicpakError", "Options", "Report", "pack"]
 
@@ -74,19 +74,24 @@ class Totals(NamedTuple):
 class Report(Totals):
     """The size of a bundle, and what there is to say of it."""
 
-    _look: Callable[[], Facts]
+    _of: tuple[Run, Bundle]
 
     @classmethod
     def of(cls, run: Run, bundle: Bundle) -> Report:
         """Make that of a run."""
         made = cls(*bundle.totals)
-        made._look = functools.cache(functools.partial(report.facts, run, bundle))
+        made._of = (run, bundle)
         return made
 
-    @property
+    @functools.cached_property
     def facts(self) -> Facts:
         """Its entries and packages, found when asked for."""
-        return self._look()
+        return report.facts(*self._of)
+
+    @functools.cached_property
+    def explanation(self) -> Explanation:
+        """The tree of why, and what is largest."""
+        return report.explanation(*self._of)
 
 
 def pack(options: Options, *, show: Show = no_progress) -> Report:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from magicpak.output.copying import MOST_UNTOLD, SMALL, Progress, opened
 from magicpak.plan import File
 
-ZEROS = bytes(SMALL)
+FINE = 64 << 10
+"""Bytes of the blocks of a file with holes, of which those that are all zeros are not written."""
 
 
 class Digests:
@@ -31,9 +32,9 @@ class Digests:
         status = os.fstat(source)
         sparse = status.st_blocks * 512 < status.st_size
         found, size = hashlib.sha256(), 0
-        for offset, block in _blocks(source, entry):
+        for offset, block in _blocks(source, entry, FINE if sparse else SMALL):
             found.update(block)
-            if not sparse or block != ZEROS[: len(block)]:
+            if not sparse or block.count(0) < len(block):
                 _write(out, block, offset)
             size = offset + len(block)
             progress(len(block))
@@ -55,13 +56,13 @@ def _digest(entry: File) -> str:
         os.close(source)
 
 
-def _blocks(source: int, entry: File) -> Iterator[tuple[int, bytes]]:
+def _blocks(source: int, entry: File, most: int = SMALL) -> Iterator[tuple[int, bytes]]:
     """Yield the blocks of an open file with their offsets, up to the size that it had at first."""
     size = os.fstat(source).st_size
     at, patch = entry.patch or (0, b"")
     offset = 0
     # Files of /proc tell no size.
-    while block := os.read(source, min(SMALL, size - offset) if size else SMALL):
+    while block := os.read(source, min(most, size - offset) if size else most):
         begin, end = max(at, offset), min(at + len(patch), offset + len(block))
         if begin < end:
             inner = patch[begin - at : end - at]
