@@ -81,7 +81,7 @@ def explain(told: Explanation) -> None:
     if _fancy(sys.stdout):
         from rich.console import Console  # noqa: PLC0415  as above
 
-        Console(no_color=not _coloured(), highlight=False).print(*drawn(told))
+        Console(no_color=not _coloured(sys.stdout), highlight=False).print(*drawn(told))
     else:
         print("\n".join(lines(told)))  # noqa: T201
     sys.stdout.flush()
@@ -121,7 +121,7 @@ def drawn(told: Explanation) -> Iterator[Any]:
 
 
 def _print(label: str, style: str, text: str) -> None:
-    if _coloured():
+    if _coloured(sys.stderr):
         label = f"{style}{label}{PLAIN}"
     _write(f"{label}: {printable(text)}\n")
 
@@ -138,11 +138,11 @@ def _write(text: str) -> None:
         sys.stderr = None
 
 
-def _coloured() -> bool:
+def _coloured(stream: TextIO | None) -> bool:
     """Tell whether colours are wanted: no-color.org comes first, then force-color.org."""
     if os.environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or _on_terminal()
+    return bool(os.environ.get("FORCE_COLOR")) or _fancy(stream)
 
 
 def _on_terminal() -> bool:
@@ -201,7 +201,7 @@ def _draw(total: int) -> tuple[Any, Any]:
         progress.BarColumn(),
         progress.DownloadColumn(),
         progress.TransferSpeedColumn(),
-        console=console.Console(stderr=True, no_color=not _coloured()),
+        console=console.Console(stderr=True, no_color=not _coloured(sys.stderr)),
         transient=True,
     )
     task = display.add_task("copying", total=total)

@@ -45,7 +45,7 @@ def amount(size: int) -> str:
         return f"{size} B"
     value = float(size)
     for unit in UNITS:
-        if value < 1000 or unit == UNITS[-1]:
+        if round(value, 1) < 1000 or unit == UNITS[-1]:
             break
         value /= 1000
     return f"{value:.1f} {unit}"
