@@ -285,7 +285,7 @@ def test_an_error_is_told_at_every_log_level(tmp_path: Path, level: str) -> None
 def test_a_plain_run_says_nothing_and_verbose_wins(tmp_path: Path) -> None:
     assert done(magicpak("/bin/true", "quiet", cwd=tmp_path)) == []
     lines = done(magicpak("-v", "--log-level=Off", "/bin/true", "out", cwd=tmp_path))
-    assert any(line.startswith("info: /bin/true (input ") for line in lines)
+    assert any(line.startswith("info: libraries: ") for line in lines)
     assert lines[-1].startswith("info: ")
     assert lines[-1].endswith(" bytes written to out")
     for level in ("Off", "Error"):
@@ -314,8 +314,9 @@ def test_arguments_need_not_be_utf8(tmp_path: Path) -> None:
     name = b"pro\xffgram"
     with open(os.path.join(os.fsencode(tmp_path), name), "wb") as file:
         file.write(Path("/bin/true").read_bytes())
-    run = magicpak("-v", name, b"--mkdir=\xfe", b"o\xfd", cwd=tmp_path, LC_ALL="C.UTF-8")
-    assert "info: /pro\\xffgram (input pro\\xffgram)" in done(run)
+    debug = ("--log-level", "Debug", name, b"--mkdir=\xfe", b"o\xfd")
+    run = magicpak(*debug, cwd=tmp_path, LC_ALL="C.UTF-8")
+    assert "debug: /pro\\xffgram (input pro\\xffgram)" in done(run)
     out = os.path.join(os.fsencode(tmp_path), b"o\xfd")
     assert {name, b"\xfe"} <= set(os.listdir(out))
 

@@ -191,7 +191,8 @@ def test_a_slow_copy_shows_a_bar_on_a_terminal(tmp_path: Path) -> None:
 def test_logs_and_the_bar_share_the_terminal(tmp_path: Path) -> None:
     for name in ("big", "bigger"):
         (tmp_path / name).write_bytes(bytes(40 << 20))
-    command = [sys.executable, "-c", SLOW_DISK, "-v", "-i", "big*", "/bin/true", "out"]
+    command = [sys.executable, "-c", SLOW_DISK, "--log-level=Debug", "-i", "big*"]
+    command += ["/bin/true", "out"]
     status, shown = on_terminal(tmp_path, *command)
     assert status == 0
     for line in ("/big (included by big*)", "/bigger (included by big*)"):
@@ -204,22 +205,42 @@ def test_a_quick_run_on_a_terminal_prints_nothing(tmp_path: Path) -> None:
     assert on_terminal(tmp_path, *command) == (0, "")
 
 
-def test_verbose_tells_each_stage_and_each_file(tmp_path: Path) -> None:
+def test_verbose_tells_each_stage_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("12345")
     (tmp_path / "l").symlink_to("f")
     lines = done(magicpak("-v", "-i", "l", "--mkdir", "/tmp", "-e", "/tm?", "-e", "f",
                           "/bin/true", "out", cwd=tmp_path))  # fmt: skip
     others = [line for line in lines if not line.startswith("info: ")]
     assert others == ["warning: --exclude f matches nothing"]
+    told = [line.removeprefix("info: ") for line in lines if line.startswith("info: ")]
+    account = [re.sub(r"[\d.]+ s\b", "T s", line) for line in told]
     for expected in (
-        "load /bin/true", "resolve shared libraries", "include l: 1 match", "write out",
-        "make the directory /tmp", "exclude /tm?: 1 match", "exclude f: 0 match",
-        "/bin/true (input /bin/true)", "/f (link from /l)", "/l -> f (included by l)",
-    ):  # fmt: skip
-        assert any(line.startswith(f"info: {expected}") for line in lines), expected
+        r"inputs: \+1 entries, \+[\d.]+ kB, T s",
+        r"libraries: \+\d+ entries, \+[\d.]+ MB, T s",
+        r"mkdir: \+1 entries, \+0 B, T s",
+        r"include: \+2 entries, \+5 B, T s: l matches 1",
+        r"exclude: -1 entries, \+0 B, T s: /tm\? matches 1; f matches 0",
+    ):
+        assert sum(bool(re.fullmatch(expected, line)) for line in account) == 1, expected
+    stages = [line.partition(":")[0] for line in account[:-1]]
+    assert len(stages) == len(set(stages))
     files = [p for p in (tmp_path / "out").rglob("*") if p.is_file() and not p.is_symlink()]
     size = sum(path.stat().st_size for path in files)
-    assert lines[-1] == f"info: {len(files)} files, {size} bytes written to out"
+    assert re.fullmatch(
+        r"T s( \(.*\))?; largest packages \S+ [\d.]+ .B, .*: "
+        rf"{len(files)} files, {size} bytes written to out",
+        account[-1],
+    )
+
+
+def test_debug_tells_each_file(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("12345")
+    (tmp_path / "l").symlink_to("f")
+    lines = done(magicpak("--log-level", "Debug", "-i", "l", "/bin/true", "out", cwd=tmp_path))
+    for expected in (
+        "/bin/true (input /bin/true)", "/f (link from /l)", "/l -> f (included by l)",
+    ):  # fmt: skip
+        assert f"debug: {expected}" in lines
 
 
 def test_rich_is_imported_only_for_a_bar() -> None:

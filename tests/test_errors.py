@@ -23,6 +23,7 @@ from magicpak.jail import (
 from magicpak.loader.errors import HelperFailed, LookupFailed, LookupRefused, WillNotStart
 from magicpak.output.copying import ChangedDuringRun
 from magicpak.output.destination import DestinationInvalid, DestinationNotEmpty
+from magicpak.output.documents import DocumentInvalid
 from magicpak.plan import (
     BelowFile,
     Origin,
@@ -49,6 +50,7 @@ from magicpak.trace import (
 )
 
 EXAMPLES = {
+    DocumentInvalid: ("--report", "/etc", "it is a directory", "name a file"),
     IoError: (28, "No space left on device", "out/f"),
     ToolNotFound: ("nope", "strace", "--strace"),
     TimedOut: ("sleep 9", 1.5),
@@ -89,6 +91,7 @@ EXAMPLES = {
 }
 
 BEGINNINGS = {
+    DocumentInvalid: "--report /etc cannot be written: it is a directory; name a file",
     IoError: "IO error: No space left on device (os error 28): out/f",
     ToolNotFound: "Unable to locate executable 'nope': cannot find binary path; ",
     MalformedExecutable: "The executable is malformed: app: it is empty",

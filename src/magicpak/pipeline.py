@@ -10,6 +10,7 @@ from magicpak.errors import MagicpakError
 from magicpak.options import Options
 from magicpak.plan import Bundle
 from magicpak.stages import (
+    account,
     accounts,
     attributes,
     compress,
@@ -99,8 +100,5 @@ def pack(options: Options, *, show: Show = no_progress) -> Report:
 
     Raises MagicpakError; OUTPUT is then unchanged.
     """
-    bundle = Bundle()
     with collected() as told, opened(options, show, told) as run:
-        for stage in STAGES:
-            bundle = stage(run, bundle)
-        return Report.of(run, bundle)
+        return Report.of(run, account.kept(STAGES, run, Bundle()))

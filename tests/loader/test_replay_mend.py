@@ -26,9 +26,8 @@ def test_ld_library_path_is_replaced_by_a_cache(
         compile_c, "lib/libf.so", str(deep), source="int g(void); int f(void) { return g(); }"
     )
     program = compile_c("program", CALLS, str(found), f"-Wl,-rpath-link,{deep.parent}")
-    log = bundled(
-        out, "-v", program, LD_LIBRARY_PATH=f"{tmp_path}/nowhere:{found.parent};{deep.parent}"
-    )
+    searched = f"{tmp_path}/nowhere:{found.parent};{deep.parent}"
+    log = bundled(out, "--log-level=Debug", program, LD_LIBRARY_PATH=searched)
     assert start(out, program).returncode == 7
     assert mended(out) == {"libf.so": str(found), "libdeep.so": str(deep)}
     assert "LD_LIBRARY_PATH" in log

@@ -102,7 +102,7 @@ def test_all_entries_stand_in_it_once_with_their_reasons(
     assert lines[0].split() == ["total", "itself"]
     assert lines[1].endswith(f" {program} (input)")
     (library,) = [line for line in lines if "/libfoo.so (" in line]
-    assert library.endswith(f"  {tmp_path}/libfoo.so ({tmp_path} (RUNPATH of {program}))")
+    assert library.endswith(f"  {tmp_path}/libfoo.so (RUNPATH of {program})")
     assert any(line.endswith("  /etc/passwd- (excluded by */passwd-)") for line in lines)
     assert any(line.strip() == "made by --mkdir" for line in lines)
     assert any(line.strip() == "/data/" for line in lines)

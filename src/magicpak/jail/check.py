@@ -87,7 +87,7 @@ def check(
 def _judge(
     jail: Jail, shown: str, start: Start, executables: Sequence[str], expected: str | None
 ) -> None:
-    log.info("test: %s", shown)
+    log.debug("test: %s", shown)
     comparison = Comparison(expected) if expected is not None else None
     try:
         done = run(jail, start, watch=comparison.add if comparison else bytes)

@@ -79,7 +79,7 @@ class Resolver:
         if root.loader.preload:
             yield from self.host.entries(PRELOAD, self.host.place(PRELOAD), origin)
         for library in (*root.closure.libraries, *root.closure.baseline):
-            log.info("%s => %s (%s)", library.name, library.path, library.place)
+            log.debug("%s => %s (%s)", library.name, library.path, library.place)
             origin = Origin(Why.NEEDED, library.needed_by)
             yield from self.host.entries(library.path, self.host.place(library.path), origin)
 

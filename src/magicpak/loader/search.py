@@ -117,6 +117,13 @@ class Place(NamedTuple):
         """Tell whether both are directories of one list, as of one RPATH."""
         return (self.how, self.of) == (other.how, other.of)
 
+    @property
+    def rule(self) -> str:
+        """The rule, with the object that it is of: ``RUNPATH of /bin/app``."""
+        tags = (How.RPATH, How.RUNPATH)
+        name = self.how.name if self.how in tags else self.how.value
+        return f"{name}{f' of {self.of}' if self.of else ''}"
+
     def __str__(self) -> str:
         if self.how is How.SLASH:
             return self.directory

@@ -60,7 +60,7 @@ class Stage:
     def write(self) -> None:
         """Write every entry of the bundle. Raises IoError."""
         written: dict[object, str] = {}
-        listed = log.isEnabledFor(logging.INFO)
+        listed = log.isEnabledFor(logging.DEBUG)
         with self._errors_below_output():
             os.mkdir(self.tree, 0o700)
             status = os.lstat(self.tree)
@@ -69,7 +69,7 @@ class Stage:
                 self._path = path
                 self._write_entry(path, item.entry, written)
                 if listed and not isinstance(item.entry, Directory):
-                    log.info("%s", _line(path, item))
+                    log.debug("%s", _line(path, item))
         self._keep_directories()
         for what in sorted(self._unkept):
             log.warning("%s is not kept: this user cannot set it here", what)

@@ -79,9 +79,9 @@ def compress(run: Run, bundle: Bundle) -> Bundle:
                 "upx would move", each.path, payload,
             )  # fmt: skip
             continue
-        log.info("compress %s", each.path)
         packed = upx(file, run.options.upx_arg, scratch=run.scratch, tool=run.options.upx)
         size = os.stat(packed).st_size
+        run.notes.append(f"{each.path} has {size / file.size:.0%} of its size")
         bundle = bundle.change(_packing(elf, packed, size))
     return bundle
 

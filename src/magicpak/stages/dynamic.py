@@ -62,12 +62,12 @@ def _runs(run: Run) -> Iterator[tuple[str, Iterable[trace.Touched]]]:
 
     options = run.options
     for path in options.dynamic_log:
-        log.info("read the trace %s", path)
+        run.notes.append(f"read {path}")
         yield path, trace.read_log(path, os.getcwd(), run.host)
     if options.dynamic_log:
         return
     if options.dynamic_script is not None:
-        log.info("run under strace: %s", options.dynamic_script)
+        run.notes.append(f"ran {options.dynamic_script}")
         yield (
             "--dynamic-script",
             trace.run_script(
@@ -83,7 +83,7 @@ def _runs(run: Run) -> Iterator[tuple[str, Iterable[trace.Touched]]]:
         )
         return
     for each, arguments in itertools.product(run.inputs, options.runs()):
-        log.info("run %s under strace", shlex.join((each.path, *arguments)))
+        run.notes.append(f"ran {shlex.join((each.path, *arguments))}")
         yield (
             each.path,
             trace.run(

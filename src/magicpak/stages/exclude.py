@@ -25,7 +25,7 @@ def exclude(run: Run, bundle: Bundle) -> Bundle:
     for pattern in run.excludes:
         part = pattern.part
         matched = [path for path in paths if part in path and pattern.matches(path)]
-        log.info("exclude %s: %d matches", pattern.text, len(matched))
+        run.notes.append(f"{pattern.text} matches {len(matched)}")
         later = (*(f"{path}/{ANY}" for path in run.host.unread), mend.CACHE, mend.CONFIGURATION)
         if not matched and not any(pattern(path) for path in later):
             log.warning("--exclude %s matches nothing", pattern.text or EMPTY)

@@ -23,7 +23,7 @@ def include(run: Run, bundle: Bundle) -> Bundle:
     placed: list[Placed] = []
     for pattern in run.includes:
         matches = globbing.matches(run.host, pattern)
-        log.info("include %s: %d matches", pattern.text, len(matches))
+        run.notes.append(f"{pattern.text} matches {len(matches)}")
         if not matches:
             log.warning("--include %s matches nothing", pattern.text or EMPTY)
         placed += _placed(run, Origin(Why.INCLUDED, pattern.text), matches, known)

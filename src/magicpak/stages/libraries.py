@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 def resolve(run: Run, bundle: Bundle) -> Bundle:
     """Add the closures of the inputs. Raises LookupFailed, LookupRefused, PlaceTaken."""
-    log.info("resolve shared libraries")
+    log.debug("resolve shared libraries")
     programs = (
         (path, elf) for each in run.inputs for path, elf in each.programs if elf is not None
     )

@@ -19,5 +19,5 @@ def make(run: Run, bundle: Bundle) -> Bundle:
 def _directories(run: Run) -> Iterator[Placed]:
     for path in run.options.mkdir:
         place = BundlePath(path)
-        log.info("make the directory %s", place)
+        log.debug("make the directory %s", place)
         yield Placed(place, run.host.directory(place), Origin(Why.MKDIR))

@@ -42,7 +42,7 @@ def add(run: Run, bundle: Bundle) -> Bundle:
                 run.host, inventory.run_time_files(each), Origin(Why.PACKAGE, str(each))
             )
         ]
-        log.info("package %s: %d entries", name, len(placed))
+        run.notes.append(f"{name} has {len(placed)}")
         bundle = with_libraries(run, placed, bundle)
     return bundle
 

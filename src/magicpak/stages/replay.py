@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 def mend(run: Run, bundle: Bundle) -> Bundle:
     """Add the loader's configuration where the replay needs one. Raises WillNotStart."""
-    log.info("replay the loader in the bundle")
+    log.debug("replay the loader in the bundle")
     judge.warn_of_excluded(bundle.excluded)
 
     def excluded(path: str) -> bool:

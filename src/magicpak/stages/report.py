@@ -54,7 +54,7 @@ def _lookups(run: Run, bundle: Bundle) -> Lookups:
         named = {library.name: place(library.path) for library in libraries}
         objects = {root.path: root.elf} | {each.path: each.elf for each in libraries}
         for library in libraries:
-            rules.setdefault(place(library.path), str(library.place))
+            rules.setdefault(place(library.path), library.place.rule)
         for path, elf in objects.items():
             found = (named[name] for name in elf.needed if name in named)
             needs.setdefault(place(path), {}).update(dict.fromkeys(found))

@@ -69,6 +69,8 @@ class Run(NamedTuple):
     """Returns the packages of the host; what they have is read when it is asked for."""
     told: Told
     """What was said of the run, for its report."""
+    notes: list[str]
+    """What is notable of the stage that runs, for its line of the account."""
     digests: Digests | None = None
     """Hashes what is written; None where nobody asks."""
     user: User | None = None
@@ -111,7 +113,7 @@ def opened(options: Options, show: Show, told: Told) -> Iterator[Run]:
         resolver = Resolver(host, loaders, environment)
         run = Run(
             options, includes, excludes, target, host, scratch, resolver, show,
-            functools.cache(functools.partial(_inventory, host)), told, _digests(options), user,
+            functools.cache(functools.partial(_inventory, host)), told, [], _digests(options), user,
         )  # fmt: skip
         inputs = tuple(load(host, _on_path(host, path), options) for path in options.inputs)
         yield run._replace(inputs=inputs, asked=asked)
@@ -192,7 +194,7 @@ def _on_path(host: Host, name: str) -> str:
 
 def load(host: Host, path: str, options: Options) -> Input:
     """Read an input. Raises MalformedExecutable, ScriptFailed, IoError, Unsupported."""
-    log.info("load %s", path)
+    log.debug("load %s", path)
     run_by = tuple(programs(host, path))
     elf = run_by[0][1]
     if elf is not None and not elf.needed and elf.interpreter is None:

@@ -60,7 +60,7 @@ def _by_rule(search: Search, objects: Sequence[Subject]) -> Iterator[Step]:
 
 
 def _ruled(search: Search, match: ruled.Match) -> Iterator[Placed]:
-    log.info("%s", match.origin)
+    search.run.notes.append(str(match.origin))
     yield from ruled.files(match, search.run.host)
     for name in match.rule.packages.split():
         for package in search.inventory.find(name):
@@ -130,7 +130,7 @@ def _kind(
     run, origin = search.run, Origin(Why.DATA, f"{name}: {reason}")
 
     def take(bundle: Bundle) -> Bundle:
-        log.info("%s", origin)
+        run.notes.append(str(origin))
         request = Request(
             name, values, origin, run.host, bundle, objects, search.reader, run.options.busybox
         )

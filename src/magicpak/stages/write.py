@@ -21,20 +21,17 @@ def write(run: Run, bundle: Bundle) -> Bundle:
 
     Raises IoError, DestinationNotEmpty, and what ``jail.check`` raises if the test fails.
     """
-    files, size = bundle.totals
     if run.options.dry_run:
         with report.documents(run, bundle):
             return bundle
-    log.info("write %s", run.options.output)
     with (
-        run.show(size) as progress,
+        run.show(bundle.totals[1]) as progress,
         emit.staged(bundle, run.target, progress, run.digests) as stage,
     ):
         if run.options.test:
             stage.rewrite(_test(run, bundle, stage.tree))
         with report.documents(run, bundle):
             stage.commit()
-    log.info("%d files, %d bytes written to %s", files, size, run.options.output)
     return bundle
 
 
@@ -43,7 +40,6 @@ def _test(run: Run, bundle: Bundle, tree: str) -> tuple[str, ...]:
     with signals.held():  # an import may lose the exception of a signal
         from magicpak import jail  # noqa: PLC0415  imported only where it is used
 
-    log.info("test the bundle")
     options = run.options
     try:
         return jail.check(
