@@ -16,7 +16,7 @@ NAME = re.compile(r"[A-Za-z_][\w.-]*\$?")
 SYSTEM = range(1, 1000)
 """The numbers of the accounts of services (SYS_UID_MAX of login.defs(5))."""
 WORDS = frozenset(
-    {"adm", "backup", "bin", "daemon", "ftp", "games", "halt", "irc", "list", "lp", "mail", "man",
+    {"backup", "bin", "daemon", "ftp", "games", "halt", "irc", "list", "lp", "mail", "man",
      "news", "operator", "proxy", "shutdown", "sync", "sys"}
 )  # fmt: skip
 """Names that are words too: that a file has one says nothing."""
@@ -40,6 +40,8 @@ def accounts(
     for value in request.values:
         row = _asked(request, value, here)
         people[row[0]] = row
+    table = list(rows(group, 4))
+    groups: set[str] = set()
     if named:
         services = {name: row for name, row in here.items() if int(row[2]) in SYSTEM}
         owners = {str(item.entry.meta.uid) for _, item in request.bundle}
@@ -47,9 +49,12 @@ def accounts(
         for name, row in services.items():
             if name in wanted or row[2] in owners:
                 people.setdefault(name, row)
+        system = {row[0] for row in table if int(row[2]) in SYSTEM}
+        gids = {str(item.entry.meta.gid) for _, item in request.bundle}
+        groups = _named(request, system - WORDS) | {row[0] for row in table if row[2] in gids}
     return (
         [":".join((name, "x", *rest)) for name, _, *rest in people.values()],
-        list(_groups(people, here, list(rows(group, 4)))),
+        list(_groups(people, here, table, groups)),
     )
 
 
@@ -71,12 +76,15 @@ def _asked(request: Request, value: str, here: Mapping[str, Row]) -> Row:
     return here[name]
 
 
-def _groups(people: Mapping[str, Row], here: Mapping[str, Row], table: list[Row]) -> Iterator[str]:
-    """Yield the groups of people: a made user has one of its own name."""
+def _groups(
+    people: Mapping[str, Row], here: Mapping[str, Row], table: list[Row], named: Set[str]
+) -> Iterator[str]:
+    """Yield the groups of people, and those named: a made user has one of its own name."""
     known = {row[2]: row for row in table}
     made = {row[3]: name for name, row in people.items() if row != here.get(name)}
     numbers = {row[3] for row in people.values()}
     numbers |= {row[2] for row in table if not people.keys().isdisjoint(row[3].split(","))}
+    numbers |= {row[2] for row in table if row[0] in named}
     for number in sorted(numbers, key=int):
         name, _, _, members = known.get(number, (number, "x", number, ""))
         if number in made and number != "65534":

@@ -68,5 +68,5 @@ def _sign(kind: Kind, subject: Subject, reader: Reader, *, thorough: bool) -> Si
     if words and subject.is_program and (thorough or imports & kind.beside):
         found = words & reader.mentions(subject).words
         if found:
-            return Sign(kind, subject, "names", min(found))
+            return Sign(kind, subject, "names", min(found).rstrip("\0"))
     return None

@@ -141,6 +141,8 @@ KINDS = (
     Kind(
         "shell", "starts a shell", Says.FAILS,
         own_imports=names("system popen wordexp"),
+        words=frozenset({"/bin/sh\0"}),
+        beside=names("execl execle execlp execv execve execvp execvpe posix_spawn posix_spawnp"),
         there="(/usr)?/bin/sh",
         automatic=False,
     ),

@@ -25,6 +25,7 @@ SHARED = names(
 """The names of directories that many programs share, and of what has a kind of its own."""
 TRIPLET = re.compile(r"\w+-linux-\w+")
 ELSEWHERE = tuple(names(
+    "/bin/sh/ /bin/dash/ /bin/bash/ /usr/bin/sh/ /usr/bin/dash/ /usr/bin/bash/ "
     "/dev/ /proc/ /sys/ /run/ /tmp/ /var/run/ /var/lock/ /var/log/ /var/cache/ /var/tmp/ "
     "/var/spool/ /usr/share/locale/ /usr/share/doc/ /usr/share/man/ /usr/share/info/ "
     "/usr/share/zoneinfo/ /usr/share/terminfo/ /usr/lib/debug/ /usr/share/debug/ /usr/src/ "
@@ -38,6 +39,10 @@ ELSEWHERE = tuple(names(
 ))
 """How paths begin, with a slash at their end, that evidence of another kind is about, that the
 container provides, or that are secret."""
+
+
+STATE = re.compile(r"/(?:run|var/(?:run|log|lib|cache|spool|lock))(?:/.*)?")
+"""Where programs write to, in directories that have to be there."""
 
 
 def libraries(subject: Subject, reader: Reader) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -65,6 +70,11 @@ def paths(named: Iterable[str], prefix: str) -> tuple[str, ...]:
         for path in sorted(found)
         if path.count("/") > 1 and not _is_shared(path) and not f"{path}/".startswith(ELSEWHERE)
     )
+
+
+def written_to(named: Iterable[str]) -> tuple[str, ...]:
+    """List the directories for logs, pid files and the like, of texts that look like paths."""
+    return tuple(sorted({path.rstrip("/") for path in named if STATE.fullmatch(path)}))
 
 
 def _is_shared(path: str) -> bool:

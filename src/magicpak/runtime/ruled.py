@@ -50,7 +50,9 @@ class Match(NamedTuple):
     def patterns(self, text: str) -> list[str]:
         """Fill the places in patterns of the rule."""
         directory = self.path.rpartition("/")[0]
-        values = {"{dir}": directory, "{prefix}": prefix(self.path), "{1}": self.group or "*"}
+        loaded = self.subject.path.rpartition("/")[0] if self.subject else directory
+        values = {"{dir}": directory, "{loaded}": loaded, "{prefix}": prefix(self.path),
+                  "{1}": self.group or "*"}  # fmt: skip
         return [
             functools.reduce(lambda word, pair: word.replace(*pair), values.items(), word)
             for word in text.split()
@@ -118,6 +120,8 @@ def files(match: Match, host: Host) -> Iterator[Placed]:
         for placed in host.entries(path, host.place(path), match.origin, tree=True):
             if not but.fullmatch(placed.path):
                 yield placed
+    for path in found(host, match.patterns(rule.empty)):
+        yield from host.entries(path, host.place(path), match.origin)
     first = next(iter(found(host, match.patterns(rule.first))), None)
     if first is not None:
         yield from host.entries(first, host.place(first), match.origin)

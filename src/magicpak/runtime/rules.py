@@ -2,7 +2,8 @@
 
 A rule matches the name of a program (that of its file, links followed) or of a library, each a
 regular expression. In ``files``, patterns as those of ``--include``: ``{dir}`` is the directory of
-what matched, ``{prefix}`` the directory above its bin or lib, ``{1}`` the first group of the match.
+what matched, ``{loaded}`` the one that it is loaded from (/lib for /usr/lib), for what looks beside
+itself, ``{prefix}`` the directory above its bin or lib, ``{1}`` the first group of the match.
 What is not there is no error: distributions differ.
 """
 
@@ -22,6 +23,8 @@ class Rule(NamedTuple):
     """Patterns, separated by white space."""
     first: str = ""
     """Patterns, of whose matches only the first is brought."""
+    empty: str = ""
+    """Patterns of directories to write to, which are brought without what is in them."""
     but: str = ""
     """A regular expression of paths that are left out of ``files``."""
     packages: str = ""
@@ -64,12 +67,13 @@ RULES = (
          files="{dir}/gtk-{1}.0 /etc/gtk-{1}.0 /usr/share/icons/hicolor/index.theme"
                " /usr/share/icons/Adwaita"),
     Rule("qt", library=r"libQt([56])Gui\.so.*", does="opens windows by platform plugins",
-         files="{dir}/qt{1}/plugins {dir}/qt-{1}/plugins /usr/lib/qt{1}/plugins"),
+         files="{dir}/qt{1}/plugins {loaded}/qt{1}/plugins {dir}/qt-{1}/plugins"
+               " /usr/lib/qt{1}/plugins"),
     Rule("gstreamer", library=r"libgstreamer-1\.0\.so.*", does="plays media by plugins",
-         files="{dir}/gstreamer-1.0 {dir}/gstreamer1.0 /usr/libexec/gstreamer-1.0"),
+         files="{loaded}/gstreamer-1.0 {dir}/gstreamer1.0 /usr/libexec/gstreamer-1.0"),
     Rule("imagemagick", library=r"libMagickCore-(\d+).*\.so.*", does="reads pictures by its coders",
          files="{dir}/ImageMagick-* /etc/ImageMagick-* /usr/share/ImageMagick-*",
-         but=r".*\.(la|a)", kinds="tmp"),
+         but=r".*\.a", kinds="tmp"),
     Rule("graphicsmagick", library=r"libGraphicsMagick.*\.so.*", kinds="tmp",
          files="{dir}/GraphicsMagick-* /usr/lib/GraphicsMagick-* /usr/share/GraphicsMagick-*"
                " /etc/GraphicsMagick*"),
@@ -78,6 +82,8 @@ RULES = (
          first="/usr/share/fonts/**/DejaVuSans.ttf /usr/share/fonts/**/LiberationSans-Regular.ttf"
                " /usr/share/fonts/**/*Sans*Regular*.?tf /usr/share/fonts/**/*.?tf"
                " /usr/share/fonts/**/*.pf[ab]"),
+    Rule("xml-catalogs", program=r"xmllint|xsltproc|xmlcatalog",
+         files="/etc/xml /etc/sgml /usr/share/xml /usr/share/sgml"),
     Rule("icu", library=r"libicuuc\.so.*", files="/usr/share/icu {dir}/icu", but=r".*\.(inc|mk)"),
     Rule("poppler", library=r"libpoppler\.so.*", files="/usr/share/poppler"),
     Rule("tesseract", library=r"libtesseract\.so.*", does="reads languages from trained data",
@@ -95,8 +101,8 @@ RULES = (
     Rule("hunspell", library=r"libhunspell.*\.so.*", does="checks with dictionaries",
          files="/usr/share/hunspell /usr/share/myspell"),
     Rule("enchant", library=r"libenchant-2\.so.*", files="{dir}/enchant-2 /usr/share/enchant-2"),
-    Rule("sudo", program=r"sudo|sudoedit", files="/etc/sudo.conf /usr/libexec/sudo /etc/pam.d"
-         " /etc/security /etc/login.defs", kinds="users"),
+    Rule("sudo", program=r"sudo|sudoedit", files="/etc/sudo.conf /etc/sudoers /etc/sudoers.d"
+         " /usr/libexec/sudo /etc/pam.d /etc/security /etc/login.defs", kinds="users"),
     Rule("groff", program=r"groff|troff|grotty|grops|grog|preconv|eqn|tbl|pic|soelim|nroff",
          files="/usr/share/groff /etc/groff {dir}/troff {dir}/grotty {dir}/grops {dir}/preconv"
                " {dir}/tbl {dir}/eqn {dir}/pic {dir}/soelim", does="reads macros and fonts"),
@@ -162,11 +168,15 @@ RULES = (
     # Programs with programs of their own
     Rule("gcc", program=r"(?:.*-)?(?:gcc|g\+\+|cc|c\+\+|cpp|gfortran)(?:-\d+)?|(?:.*-linux-gnu-.*)",
          files="{prefix}/lib/gcc {prefix}/libexec/gcc /usr/include"
-               " {prefix}/lib/*/*_nonshared.a {prefix}/lib64/*_nonshared.a",
+               " {prefix}/lib/*/*_nonshared.a {prefix}/lib64/*_nonshared.a"
+               " /lib/*/libmvec.so.1 /lib64/libmvec.so.1",  # libm.so, a script of ld(1), names it
          packages="gcc cpp g++ binutils libc6-dev linux-libc-dev gcc-12 gcc-13 gcc-14 cpp-12 cpp-13"
                   " cpp-14 g++-12 g++-13 g++-14 libgcc-12-dev libgcc-13-dev libgcc-14-dev"
                   " libstdc++-12-dev libstdc++-13-dev libstdc++-14-dev", kinds="tmp",
          does="starts the programs of the compiler"),
+    Rule("go", program=r"go|gofmt", kinds="tmp", does="reads the standard library of Go",
+         files="{prefix}/VERSION {prefix}/go.env {prefix}/pkg {prefix}/src {prefix}/lib/time",
+         but=r".*/testdata/.*|.*_test\.go"),
     Rule("git", program=r"git", packages="git git-core", kinds="nss certs tmp",
          files="{prefix}/lib*/git-core {prefix}/libexec/git-core {prefix}/share/git-core",
          does="starts its own programs, git-remote-https for one"),
@@ -174,14 +184,16 @@ RULES = (
          files="{prefix}/lib/*/gawk {prefix}/share/awk {prefix}/libexec/awk"),
     Rule("gdb", program=r"gdb", files="/usr/share/gdb /etc/gdb", kinds="terminfo"),
     Rule("nginx", program=r"nginx",
-         files="/etc/nginx /usr/share/nginx /usr/lib/nginx /var/lib/nginx"
-         " /var/log/nginx /run /var/www/html", kinds="users",
+         files="/etc/nginx /usr/share/nginx /usr/lib/nginx /var/www/html",
+         empty="/var/lib/nginx /var/log/nginx /run", kinds="users",
          does="reads its configuration and modules"),
     Rule("postgres", program=r"postgres|initdb|pg_ctl", kinds="users tmp zones",
          files="{dir} {prefix}/lib {prefix}/share /usr/share/postgresql/* /etc/postgresql-common",
-         but=r".*/(man|doc|bitcode|pgxs)/.*|.*/llvmjit.*", does="reads its templates"),
+         but=r".*/(man|doc|bitcode|pgxs)/.*|.*/llvmjit.*", does="reads its templates",
+         empty="/var/run/postgresql /var/lib/postgresql"),
     Rule("mariadb", program=r"mariadbd|mysqld|mariadb-install-db", kinds="users tmp",
          files="/usr/share/mysql /usr/share/mariadb /usr/lib/mysql /etc/mysql {dir}/mysql",
+         empty="/var/lib/mysql /var/run/mysqld /var/log/mysql",
          does="reads its messages and tables"),
 )  # fmt: skip
 """In the order in which they are told."""

@@ -32,7 +32,7 @@ class Mentions(NamedTuple):
     """Those of WORDS that are there; of a program alone."""
 
 
-WORDS = ("zoneinfo", 'TZ="', "C.UTF-8", "/tmp", "time.LoadLocation")  # noqa: S108
+WORDS = ("zoneinfo", 'TZ="', "C.UTF-8", "/tmp", "time.LoadLocation", "/bin/sh\0")  # noqa: S108
 """Texts that are no paths of their own, and that evidence asks for."""
 
 
@@ -111,13 +111,19 @@ def found_in(pieces: Iterable[bytes], sought: Iterable[str] = WORDS) -> Mentions
     libraries: set[bytes] = set()
     words: set[str] = set()
     for piece in pieces:
-        paths.update(PATH.findall(piece))
+        paths.update(match[0] for match in PATH.finditer(piece) if not _in_prose(match))
         paths.update(SHARED.findall(piece))
         libraries.update(_libraries(piece))
         words.update(word for word in sought if word.encode() in piece)
     return Mentions(
         frozenset(map(os.fsdecode, paths)), frozenset(map(os.fsdecode, libraries)), frozenset(words)
     )
+
+
+def _in_prose(match: re.Match[bytes]) -> bool:
+    """Tell whether a path is a word of a text, as an example of usage is, rather than its end."""
+    text, (start, end) = match.string, match.span()
+    return start > 0 and text[start - 1] in b" \t\n" and text[end : end + 1] != b"\0"
 
 
 def _libraries(piece: bytes) -> Iterator[bytes]:

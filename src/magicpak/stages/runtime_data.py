@@ -14,11 +14,11 @@ from magicpak.runtime.bring import BRING
 from magicpak.runtime.request import DataNotFound, Request
 from magicpak.runtime.rules import RULES
 from magicpak.runtime.subject import Subject
-from magicpak.stages import packages, user
+from magicpak.stages import own_files, packages, user
 from magicpak.stages.evidence import subjects
 from magicpak.stages.libraries import with_libraries
 from magicpak.stages.run import Run, tables
-from magicpak.stages.search import Named, Search, Step, named, own
+from magicpak.stages.search import Search, Step
 from magicpak.system import signals
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def add(run: Run, bundle: Bundle, asked: Asked) -> Bundle:
     search = Search(run, asked)
     # What a program brings may have programs and libraries with needs of their own. Kinds come
     # last: what they bring depends on the objects that are there by then.
-    ways = (_by_rule, _by_script, _by_name, _by_kind)
+    ways = (_by_rule, _by_package, _by_script, _by_name, _by_kind)
     taken: set[object] = set()
     while True:
         objects = subjects(run, search.real)
@@ -68,6 +68,24 @@ def _ruled(search: Search, match: ruled.Match) -> Iterator[Placed]:
             yield from packages.entries(search.run.host, paths, match.origin)
 
 
+def _by_package(search: Search, objects: Sequence[Subject]) -> Iterator[Step]:
+    """Bring configuration and data of the packages of the inputs that have some of their own."""
+    host = search.run.host
+    ruled_by = {match.path for match in ruled.matches(objects) if match.rule.files}
+    for each in search.run.inputs if search.asked.auto else ():
+        (path, elf), real = each.programs[0], host.real(each.path)
+        called = (found for name in (path, real) for found in own_files.by_name(host, name))
+        if elf is None or real in ruled_by or any(called):
+            whole = real not in ruled_by
+            yield Step((path, "package"), functools.partial(_package, search, path, whole))
+
+
+def _package(search: Search, program: str, whole: bool, bundle: Bundle) -> Bundle:
+    placed = list(own_files.of_package(search, program, whole=whole))
+    placed += own_files.configured(search, placed, bundle)
+    return with_libraries(search.run, placed, bundle)
+
+
 def _by_script(search: Search, _objects: Sequence[Subject]) -> Iterator[Step]:
     """Bring what the inputs name, if they are scripts."""
     inputs = search.run.inputs if search.asked.auto else ()
@@ -79,8 +97,9 @@ def _by_script(search: Search, _objects: Sequence[Subject]) -> Iterator[Step]:
 
 def _by_name(search: Search, objects: Sequence[Subject]) -> Iterator[Step]:
     """Bring the libraries and files that objects name, and that are theirs."""
-    reader = search.reader
-    paths: list[Named] = []
+    host, reader = search.run.host, search.reader
+    ruled_by = {match.path for match in ruled.matches(objects) if match.rule.files}
+    paths: list[own_files.Named] = []
     for subject in objects if search.asked.auto else ():
         if subject.libc:
             continue
@@ -90,9 +109,17 @@ def _by_name(search: Search, objects: Sequence[Subject]) -> Iterator[Step]:
         if names:
             yield search.step((subject.elf.identity,), _loaded, subject, names)
         if subject.near:
-            paths += named(search.run.host, subject.real, reader.mentions(subject).paths)
+            mentioned, program = reader.mentions(subject).paths, subject.is_program
+            called = () if subject.real in ruled_by else own_files.by_name(host, subject.real)
+            paths += own_files.named(host, subject.real, (*mentioned, *called), program=program)
+            if program and literal.written_to(mentioned):
+                yield search.step((subject.path, "state"), _written_to, subject.path, mentioned)
     if paths:
-        yield Step(frozenset(paths), functools.partial(own, search, dict.fromkeys(paths)))
+        yield Step(frozenset(paths), functools.partial(own_files.own, search, paths))
+
+
+def _written_to(search: Search, program: str, texts: Iterable[str]) -> Iterator[Placed]:
+    return own_files.written_to(search.run.host, program, texts)
 
 
 def _told(_search: Search, drivers: Iterable[str], path: str) -> Iterator[Placed]:

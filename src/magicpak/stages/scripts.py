@@ -12,17 +12,19 @@ from magicpak.runtime.languages import Language
 from magicpak.runtime.modules import distribution, modules, text_of, venv
 from magicpak.stages import hints
 from magicpak.stages.libraries import with_libraries
+from magicpak.stages.own_files import PATH, named, own, written_to
 from magicpak.stages.run import Input, Run
-from magicpak.stages.search import Search, Step, named, own
+from magicpak.stages.search import Search, Step
 
-PATH = re.compile(r"/(?:etc|usr|opt|var|srv)/[\w./+@~-]*\w")
 PROGRAM = re.compile(r"(?<![\w./-])/(?:usr/(?:local/)?)?s?bin/[\w.+-]*\w")
 
 
 def steps(search: Search, script: Input) -> Iterator[Step]:
     """Yield the steps that bring what a script names."""
     host, path = search.run.host, script.path
-    paths = list(named(host, host.real(path), PATH.findall(text_of(host, path))))
+    texts = PATH.findall(text_of(host, path))
+    paths = list(named(host, host.real(path), texts, program=True))
+    yield search.step((path, "state"), lambda *_: written_to(host, path, texts))
     yield Step((path, "names"), functools.partial(own, search, paths))
     yield search.step((path,), _script, path, script.programs[-1][0])
     yield Step((path, "commands"), functools.partial(_commands, search.run, path))

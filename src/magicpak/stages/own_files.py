@@ -1,0 +1,265 @@
+"""Find the files that belong to a program: what it names, and its configuration."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from magicpak.elf import MalformedExecutable
+from magicpak.errors import IoError
+from magicpak.host import Host
+from magicpak.host.programs import obstacle, programs
+from magicpak.host.script import ScriptFailed, is_shell
+from magicpak.plan import Bundle, File, Origin, Placed, Why
+from magicpak.runtime import literal, ruled
+from magicpak.stages.libraries import with_libraries
+from magicpak.stages.search import Search
+
+if TYPE_CHECKING:
+    from magicpak.inventory import Inventory, Package
+
+log = logging.getLogger(__name__)
+
+PATH = re.compile(r"/(?:etc|usr|opt|var|srv|run)/[\w./+@~-]*\w")
+"""In the text of a script or configuration."""
+
+FOR_OTHERS = re.compile(
+    r"/etc/(?:init|default|cron|logrotate|apparmor|bash_completion|systemd|profile|skel|ufw|insserv|rc\w"
+    r"|tmpfiles|sysctl|modprobe|udev|dbus-1|modules-load|xdg|NetworkManager|network|ppp|resolvconf"
+    r"|dhcp|kernel|grub|apt|dpkg|pam\.d|alternatives|emacs|xml|sgml|gss|ld\.so)(?:[./].*)?/.*"
+    r"|/usr/(?:s?bin|games|local|include|lib/(?:python3[^/]*/__pycache__|systemd|udev|tmpfiles\.d"
+    r"|sysusers\.d|sysctl\.d|modprobe\.d|mime|[^/]+\.so[^/]*|\w+-linux-\w+/(?:lib)?[^/]+\.so[^/]*)"
+    r"|share/(?:applications|icons|pixmaps|metainfo|appdata|menu|mime|dbus-1|polkit-1|xsessions"
+    r"|vim|emacs|nano|apport|fish/vendor\w*|zsh/vendor\w*|doc-base|man|info|locale)/.*)(?:/.*)?"
+    r"|/s?bin/.*|/lib(?:64)?/.*"
+)
+"""What packages put there is for programs of others, or comes where something needs it."""
+PROGRAM = re.compile(r"/(?:usr/)?(?:s?bin|games)/")
+LONGEST = 1 << 20
+"""Bytes of a configuration that are read."""
+MANY = 12
+"""Programs of a package that is a collection: what else it has says little of one of them."""
+STATE = re.compile(r"/(?:run|var/(?:lib|log|cache|spool|run))/.*")
+STEM = re.compile(r"(?:lib)?([A-Za-z][\w+-]*?[A-Za-z+]{2})(?:[-_.]?\d[\w.]*)?(?:\.so.*)?")
+"""The name of a program or library, without version; so are its directories called."""
+PARENTS = (
+    "/etc", "/usr/share", "/usr/lib", "/usr/libexec", "{dir}", "{prefix}/share", "{prefix}/lib",
+)  # fmt: skip
+
+
+class Named(NamedTuple):
+    """A path of the host that an object, a script or a configuration names."""
+
+    by: str
+    path: str
+    by_program: bool
+
+
+def named(host: Host, by: str, texts: Iterable[str], *, program: bool) -> Iterator[Named]:
+    """Yield the paths among texts that are here; some are below the prefix of the program."""
+    for path in literal.paths(texts, ruled.prefix(by)):
+        if host.status(path) is not None:
+            yield Named(by, path, program)
+
+
+def by_name(host: Host, real: str) -> Iterator[str]:
+    """Yield the directories and files of configuration that are called as a program or library."""
+    directory, _, name = real.rpartition("/")
+    match = STEM.fullmatch(name)
+    if match is None:
+        return
+    stems = {match[1], match[1].removesuffix("d"), match[1].partition("-")[0]}
+    values = {"{dir}": directory, "{prefix}": ruled.prefix(real)}
+    for parent in dict.fromkeys(functools.reduce(lambda text, pair: text.replace(*pair),
+                                                 values.items(), each) for each in PARENTS):
+        for each in _listed(host, parent):
+            called = any(re.match(rf"{re.escape(stem)}(?:[-._\d]|rc$|$)", each) for stem in stems)
+            path = f"{parent}/{each}"
+            if called and (parent == "/etc" or host.directory_identity(path) is not None):
+                yield path
+
+
+@functools.lru_cache
+def _listed(host: Host, directory: str) -> tuple[str, ...]:
+    try:
+        return tuple(host.names(directory))
+    except OSError:
+        return ()
+
+
+def owned(search: Search, paths: Iterable[Named], bundle: Bundle) -> list[Placed]:
+    """List what of the paths belongs to who names them, and what configuration of it names in turn.
+
+    What no package has belongs to an object that none has either.
+    """
+    found: dict[str, Placed] = {}
+    host, pending = search.run.host, list(dict.fromkeys(paths))
+    known = set(pending)
+    while pending:
+        placed = [each for each in _owned(search, pending, bundle)
+                  if each.path not in found]  # fmt: skip
+        found |= {each.path: each for each in placed}
+        run = {each.path for each in pending if each.by.startswith("/etc/")} & found.keys()
+        found |= {each.path: each for path in sorted(run) for each in _interpreters(host, path)}
+        pending = [each for each in _configured(host, placed) if each not in known]
+        known.update(pending)
+        for path, names in _texts(host, placed):
+            found |= {each.path: each for each in written_to(host, path, names)}
+    return list(found.values())
+
+
+def _interpreters(host: Host, path: str) -> Iterator[Placed]:
+    """Yield the interpreters of a script that a configuration names, but for a shell."""
+    if obstacle(host, path):
+        return
+    with contextlib.suppress(ScriptFailed, MalformedExecutable, IoError):
+        for program, _ in list(programs(host, path))[1:]:
+            if not is_shell(program):
+                yield from host.entries(program, host.place(program), Origin(Why.INTERPRETER, path))
+
+
+def configured(
+    search: Search, placed: Iterable[Placed], bundle: Bundle
+) -> Iterator[Placed]:
+    """Yield what the files of a configuration name: of their own package, and to write to."""
+    host, placed = search.run.host, list(placed)
+    yield from owned(search, _configured(host, placed), bundle)
+    for path, names in _texts(host, placed):
+        yield from written_to(host, path, names)
+
+
+def _configured(host: Host, placed: Iterable[Placed]) -> Iterator[Named]:
+    for path, names in _texts(host, placed):
+        yield from named(host, path, names, program=True)
+
+
+def _texts(host: Host, placed: Iterable[Placed]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each file of a configuration with the paths that it names."""
+    for path, entry, _ in placed:
+        if isinstance(entry, File) and path.startswith("/etc/"):
+            try:
+                text = os.fsdecode(host.content(path)[:LONGEST])
+            except (OSError, ValueError):
+                continue  # writing it raises the error
+            yield path, PATH.findall(text)
+
+
+def _owned(
+    search: Search, paths: Iterable[Named], bundle: Bundle
+) -> list[Placed]:
+    host, placed = search.run.host, list[tuple[Named, Placed]]()
+    for each in paths:
+        there = bundle.resolve(each.path)
+        if there is None or bundle.get(there) is None:  # a directory, because of what lies in it
+            origin = Origin(Why.DATA, f"{each.by} names {each.path}")
+            found = host.entries(each.path, host.place(each.path), origin, tree=True)
+            placed += ((each, entry) for entry in found)
+    if not placed:
+        return []
+    places = {entry.path for _, entry in placed} | {each.by for each, _ in placed}
+    places |= {above for path in places for above in _above(path)}
+    owners = search.inventory.owners(places)
+    own = {each: _own(each, owners, search.inventory) for each in {each for each, _ in placed}}
+    return [
+        entry for each, entry in placed if own[each](entry.path) and not _is_secret(host, entry)
+    ]
+
+
+def _is_secret(host: Host, placed: Placed) -> bool:
+    """Tell whether a file of /etc holds a secret of this machine, which is told."""
+    if not placed.path.startswith("/etc/") or not isinstance(placed.entry, File):
+        return False
+    from magicpak.trace import secrets  # noqa: PLC0415  few programs have configuration
+
+    holds = secrets.by_name(placed.path)
+    if holds is None:
+        with open(host.opened(placed.path), "rb") as file:
+            holds = secrets.by_content(placed.path, file)
+    if holds is not None:
+        log.warning(
+            "%s is left out: it holds %s; bring it by --include %s",
+            placed.path, holds, placed.path,
+        )  # fmt: skip
+    return holds is not None
+
+
+def own(search: Search, paths: Iterable[Named], bundle: Bundle) -> Bundle:
+    """Bring what ``owned`` lists."""
+    return with_libraries(search.run, owned(search, paths, bundle), bundle)
+
+
+def _own(
+    named: Named, owners: Mapping[str, Package], inventory: Inventory
+) -> Callable[[str], bool]:
+    """Return what tells whether a path belongs to who names it, or names one above it.
+
+    Its package has it, or one that this package depends on. To a program also belongs what the same
+    source package made, and what was made when it was installed: a file that is named, in a
+    directory of its own, and configuration.
+    """
+    mine = owners.get(named.by)
+    if mine is None:
+        return lambda path: path not in owners
+    packages = {mine, *inventory.dependencies(mine)}
+    sources = {_source(each) for each in packages} if named.by_program else set()
+
+    def own(path: str) -> bool:
+        its = owners.get(path)
+        if its is None and named.by_program and (path == named.path or path.startswith("/etc/")):
+            its = next((owners[above] for above in _above(path) if above in owners), None)
+        return its is not None and (its in packages or _source(its) in sources)
+
+    return own
+
+
+def _above(path: str) -> Iterator[str]:
+    """Yield the directories that a path is in, but for those that are of many packages."""
+    parts = path.split("/")[:-1]
+    return ("/".join(parts[:end]) for end in range(len(parts), 2, -1))
+
+
+def _source(package: Package) -> str:
+    return package.source or package.name
+
+
+def written_to(host: Host, by: str, texts: Iterable[str]) -> Iterator[Placed]:
+    """Yield directories for logs, pid files and the like, empty: named, or of a named file."""
+    known = set[str]()
+    for path in literal.written_to(texts):
+        for place in (path, path.rpartition("/")[0]):
+            if host.directory_identity(place) is not None:
+                if place not in known:
+                    known.add(place)
+                    origin = Origin(Why.DATA, f"{by} names {path}")
+                    yield from host.entries(place, host.place(place), origin)
+                break
+
+
+def of_package(search: Search, program: str, *, whole: bool) -> Iterator[Placed]:
+    """Yield the configuration that the package of a program has, and its directories in /var.
+
+    With ``whole``, also its data, but for that of packages with many programs. Packages of the same
+    source that it depends on count too.
+    """
+    host, inventory = search.run.host, search.inventory
+    owners = inventory.owners((program, host.real(program)))
+    for package in dict.fromkeys(owners.values()):
+        others = inventory.dependencies(package)
+        near = [each for each in others if _source(each) == _source(package)]
+        for each in (package, *near):
+            paths = inventory.run_time_files(each)
+            many = len([path for path in paths if PROGRAM.match(path)]) > MANY
+            tops = ("/etc/", "/usr/") if whole and not many else ("/etc/",)
+            chosen = (path for path in paths if path.startswith(tops))
+            origin = Origin(Why.DATA, f"of the package {each}, as is {program}")
+            for path in (*chosen, *filter(STATE.fullmatch, inventory.files(each))):
+                is_directory = host.directory_identity(path) is not None
+                if is_directory != bool(STATE.fullmatch(path)) or FOR_OTHERS.fullmatch(path):
+                    continue
+                entries = host.entries(path, host.place(path), origin)
+                yield from (entry for entry in entries if not _is_secret(host, entry))
