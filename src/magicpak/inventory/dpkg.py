@@ -78,6 +78,19 @@ class Dpkg:
         found = (self._package(key) for key in sorted(self._stanzas) if _is(key, name))
         return tuple(package for package in found if package.state not in ABSENT)
 
+    def providers(self, name: str) -> tuple[Package, ...]:
+        """Return the installed packages that provide a name (virtual packages)."""
+        return tuple(map(self._package, self._provided.get(name, ())))
+
+    @cached_property
+    def _provided(self) -> dict[str, list[Key]]:
+        found: dict[str, list[Key]] = {}
+        for key, stanza in sorted(self._stanzas.items()):
+            if _state(stanza) not in ABSENT:
+                for name in re.findall(r"(?:^|,)\s*([\w.+-]+)", _field(stanza, "Provides")):
+                    found.setdefault(name, []).append(key)
+        return found
+
     def files(self, package: Package) -> tuple[str, ...]:
         """List what a package has, where diversions left it."""
         key = self._key(package)

@@ -87,12 +87,16 @@ class Inventory:
     def dependencies(self, package: Package) -> tuple[Package, ...]:
         """List the installed packages that one depends on (deb-control(5); ``D:`` of apk)."""
         if package.type is PackageType.DEB:
-            field = re.search(r"^Depends: (.*(?:\n .*)*)", package.record, re.MULTILINE)
-            names = re.findall(r"(?:^|[,|])\s*([\w.+-]+)", field[1] if field else "")
+            fields = re.findall(r"^(?:Pre-)?Depends: (.*(?:\n .*)*)", package.record, re.MULTILINE)
+            names = re.findall(r"(?:^|[,|])\s*([\w.+-]+)", ",".join(fields))
         else:
             field = re.search(r"^D:(.*)", package.record, re.MULTILINE)
             names = re.findall(r"(?:^|\s)([\w.+-]+)(?![\w.:+-])", field[1] if field else "")
-        return tuple(found for name in dict.fromkeys(names) for found in self.find(name))
+        database = self._databases[package.type]
+        provide = database.providers if isinstance(database, Dpkg) else self.find
+        return tuple(
+            found for name in dict.fromkeys(names) for found in self.find(name) or provide(name)
+        )
 
     def files(self, package: Package) -> tuple[str, ...]:
         """List what a package has, directories too, as its database spells it."""

@@ -20,6 +20,8 @@ WORDS = frozenset(
      "news", "operator", "proxy", "shutdown", "sync", "sys"}
 )  # fmt: skip
 """Names that are words too: that a file has one says nothing."""
+SETTING = re.compile(r"(?i)(?:user|group|owner)\w*[\s=:\"']+([\w.-]+)")
+"""A setting that names an account."""
 SMALL = 1 << 16
 """Bytes of a configuration that is searched for names."""
 
@@ -45,13 +47,13 @@ def accounts(
     if named:
         services = {name: row for name, row in here.items() if int(row[2]) in SYSTEM}
         owners = {str(item.entry.meta.uid) for _, item in request.bundle}
-        wanted = _named(request, services.keys() - people.keys() - WORDS)
+        wanted = _named(request, services.keys() - people.keys())
         for name, row in services.items():
             if name in wanted or row[2] in owners:
                 people.setdefault(name, row)
         system = {row[0] for row in table if int(row[2]) in SYSTEM}
         gids = {str(item.entry.meta.gid) for _, item in request.bundle}
-        groups = _named(request, system - WORDS) | {row[0] for row in table if row[2] in gids}
+        groups = _named(request, system) | {row[0] for row in table if row[2] in gids}
     return (
         [":".join((name, "x", *rest)) for name, _, *rest in people.values()],
         list(_groups(people, here, table, groups)),
@@ -96,16 +98,19 @@ def _groups(
 def _named(request: Request, names: Set[str]) -> set[str]:
     """Find the names among the constants of programs and in the bundle's configuration."""
     found: set[str] = set()
+    sure = names - WORDS
     for subject in request.subjects:
         if subject.is_program:
             for piece in request.reader.constants(subject.path):
-                found.update(name for name in names if b"\0%b\0" % os.fsencode(name) in piece)
+                found.update(name for name in sure if b"\0%b\0" % os.fsencode(name) in piece)
     for path, item in request.bundle:
         entry = item.entry
-        if path.startswith("/etc/") and isinstance(entry, File) and entry.size < SMALL:
+        settings = path.startswith(("/etc/", "/var/lib/"))
+        if settings and isinstance(entry, File) and entry.size < SMALL:
             try:
                 text = os.fsdecode(request.host.planned_content(entry))
             except IoError:
                 continue  # writing it raises the error
-            found |= names & set(re.findall(r"[\w.-]+", text))
+            found |= sure & set(re.findall(r"[\w.-]+", text))
+            found |= names & set(SETTING.findall(text))
     return found

@@ -112,7 +112,8 @@ KINDS = (
     ),
     Kind(
         "gconv", "converts character sets", Says.FALLS_BACK,
-        own_imports=names("iconv_open"),
+        own_imports=names("iconv_open u8_conv_from_encoding u8_strconv_from_encoding"
+                          " u32_conv_from_encoding u32_strconv_from_encoding"),
         there=".*/gconv/.*",
     ),
     Kind(

@@ -48,9 +48,8 @@ def modules(
     ``along`` lists what comes with the module at a path: its package, and those that it needs. A
     module without any is read as the script is.
     """
-    program = host.real(interpreter)
-    matches = ((x, x.program.fullmatch(posixpath.basename(program))) for x in LANGUAGES)
-    language, match = next((pair for pair in matches if pair[1] is not None), (None, None))
+    program, language = host.real(interpreter), language_of(host, interpreter)
+    match = language and language.program.fullmatch(posixpath.basename(program))
     if language is None or match is None:
         return
     group = next(filter(None, match.groups()), "")
@@ -70,6 +69,12 @@ def modules(
                 yield Module(path, name, reader, paths or [path])
                 if not paths:
                     pending += (each for each in _sources(host, path) if each not in pending)
+
+
+def language_of(host: Host, interpreter: str) -> Language | None:
+    """Return the language of the scripts that a program runs."""
+    name = posixpath.basename(host.real(interpreter))
+    return next((each for each in LANGUAGES if each.program.fullmatch(name)), None)
 
 
 def text_of(host: Host, path: str) -> str:

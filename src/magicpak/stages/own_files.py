@@ -47,9 +47,8 @@ MANY = 12
 STATE = re.compile(r"/(?:run|var/(?:lib|log|cache|spool|run))/.*")
 STEM = re.compile(r"(?:lib)?([A-Za-z][\w+-]*?[A-Za-z+]{2})(?:[-_.]?\d[\w.]*)?(?:\.so.*)?")
 """The name of a program or library, without version; so are its directories called."""
-PARENTS = (
-    "/etc", "/usr/share", "/usr/lib", "/usr/libexec", "{dir}", "{prefix}/share", "{prefix}/lib",
-)  # fmt: skip
+REST = re.compile(r"[-._\d]|rc$|$")
+PARENTS = ("/etc", "/usr/share", "/usr/lib", "/usr/libexec")
 
 
 class Named(NamedTuple):
@@ -57,14 +56,20 @@ class Named(NamedTuple):
 
     by: str
     path: str
-    by_program: bool
+    program: str
+    """The program that it belongs to, or the same as ``by``."""
+
+    @property
+    def by_program(self) -> bool:
+        """Whether a program or its configuration names it, rather than a library."""
+        return self.program == self.by
 
 
-def named(host: Host, by: str, texts: Iterable[str], *, program: bool) -> Iterator[Named]:
+def named(host: Host, by: str, texts: Iterable[str], program: str = "") -> Iterator[Named]:
     """Yield the paths among texts that are here; some are below the prefix of the program."""
     for path in literal.paths(texts, ruled.prefix(by)):
         if host.status(path) is not None:
-            yield Named(by, path, program)
+            yield Named(by, path, program or by)
 
 
 def by_name(host: Host, real: str) -> Iterator[str]:
@@ -73,15 +78,20 @@ def by_name(host: Host, real: str) -> Iterator[str]:
     match = STEM.fullmatch(name)
     if match is None:
         return
-    stems = {match[1], match[1].removesuffix("d"), match[1].partition("-")[0]}
-    values = {"{dir}": directory, "{prefix}": ruled.prefix(real)}
-    for parent in dict.fromkeys(functools.reduce(lambda text, pair: text.replace(*pair),
-                                                 values.items(), each) for each in PARENTS):
+    stems = (match[1], match[1].removesuffix("d"), match[1].partition("-")[0])
+    prefix = ruled.prefix(real)
+    beside = () if PROGRAM.match(real) else (directory,)
+    for parent in dict.fromkeys((*PARENTS, f"{prefix}/share", f"{prefix}/lib", *beside)):
         for each in _listed(host, parent):
-            called = any(re.match(rf"{re.escape(stem)}(?:[-._\d]|rc$|$)", each) for stem in stems)
-            path = f"{parent}/{each}"
-            if called and (parent == "/etc" or host.directory_identity(path) is not None):
-                yield path
+            # To ask for the start is much faster than to look for a pattern.
+            if each.startswith(stems) and _called(each, stems):
+                path = f"{parent}/{each}"
+                if parent == "/etc" or host.directory_identity(path) is not None:
+                    yield path
+
+
+def _called(name: str, stems: Iterable[str]) -> bool:
+    return any(name.startswith(stem) and REST.match(name, len(stem)) for stem in stems)
 
 
 @functools.lru_cache
@@ -135,7 +145,7 @@ def configured(
 
 def _configured(host: Host, placed: Iterable[Placed]) -> Iterator[Named]:
     for path, names in _texts(host, placed):
-        yield from named(host, path, names, program=True)
+        yield from named(host, path, names)
 
 
 def _texts(host: Host, placed: Iterable[Placed]) -> Iterator[tuple[str, list[str]]]:
@@ -161,12 +171,17 @@ def _owned(
             placed += ((each, entry) for entry in found)
     if not placed:
         return []
-    places = {entry.path for _, entry in placed} | {each.by for each, _ in placed}
+    places: set[str] = {entry.path for _, entry in placed}
+    places |= {name for each, _ in placed for name in (each.by, each.program)}
     places |= {above for path in places for above in _above(path)}
     owners = search.inventory.owners(places)
     own = {each: _own(each, owners, search.inventory) for each in {each for each, _ in placed}}
     return [
-        entry for each, entry in placed if own[each](entry.path) and not _is_secret(host, entry)
+        entry
+        for each, entry in placed
+        if own[each](entry.path)
+        and (entry.path == each.path or not FOR_OTHERS.fullmatch(entry.path))
+        and not _is_secret(host, entry)
     ]
 
 
@@ -198,14 +213,15 @@ def _own(
 ) -> Callable[[str], bool]:
     """Return what tells whether a path belongs to who names it, or names one above it.
 
-    Its package has it, or one that this package depends on. To a program also belongs what the same
-    source package made, and what was made when it was installed: a file that is named, in a
-    directory of its own, and configuration.
+    Its package has it, or that of its program, or one that these depend on. To a program also
+    belongs what the same source package made, and what was made when it was installed: a file that
+    is named, in a directory of its own, and configuration.
     """
     mine = owners.get(named.by)
     if mine is None:
         return lambda path: path not in owners
-    packages = {mine, *inventory.dependencies(mine)}
+    makers = {mine, owners.get(named.program, mine)}
+    packages = makers.union(*map(inventory.dependencies, makers))
     sources = {_source(each) for each in packages} if named.by_program else set()
 
     def own(path: str) -> bool:

@@ -109,10 +109,13 @@ def _by_name(search: Search, objects: Sequence[Subject]) -> Iterator[Step]:
         if names:
             yield search.step((subject.elf.identity,), _loaded, subject, names)
         if subject.near:
-            mentioned, program = reader.mentions(subject).paths, subject.is_program
+            mentioned = reader.mentions(subject).paths
             called = () if subject.real in ruled_by else own_files.by_name(host, subject.real)
-            paths += own_files.named(host, subject.real, (*mentioned, *called), program=program)
-            if program and literal.written_to(mentioned):
+            paths += own_files.named(
+                host, subject.real, (*mentioned, *called),
+                "" if subject.is_program else subject.program,
+            )  # fmt: skip
+            if subject.is_program and literal.written_to(mentioned):
                 yield search.step((subject.path, "state"), _written_to, subject.path, mentioned)
     if paths:
         yield Step(frozenset(paths), functools.partial(own_files.own, search, paths))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from magicpak.host.programs import obstacle
 from magicpak.plan import Bundle, Origin, Placed, Why
 from magicpak.runtime.languages import Language
-from magicpak.runtime.modules import distribution, modules, text_of, venv
+from magicpak.runtime.modules import distribution, language_of, modules, text_of, venv
 from magicpak.stages import hints
 from magicpak.stages.libraries import with_libraries
 from magicpak.stages.own_files import PATH, named, own, written_to
@@ -23,7 +23,7 @@ def steps(search: Search, script: Input) -> Iterator[Step]:
     """Yield the steps that bring what a script names."""
     host, path = search.run.host, script.path
     texts = PATH.findall(text_of(host, path))
-    paths = list(named(host, host.real(path), texts, program=True))
+    paths = list(named(host, host.real(path), texts))
     yield search.step((path, "state"), lambda *_: written_to(host, path, texts))
     yield Step((path, "names"), functools.partial(own, search, paths))
     yield search.step((path,), _script, path, script.programs[-1][0])
@@ -36,6 +36,11 @@ def _script(search: Search, script: str, interpreter: str) -> Iterator[Placed]:
     if environment is not None:
         origin = Origin(Why.DATA, f"the virtual environment of {script}")
         yield from host.entries(environment, host.place(environment), origin, tree=True)
+    language = language_of(host, interpreter)
+    if language is not None and search.inventory.owner(host.real(script)) is not None:
+        origin = Origin(Why.DATA, f"of the package of {script}, and what it depends on")
+        for path in _with_module(search, host.real(script), language):
+            yield from host.entries(path, host.place(path), origin)
     along = functools.partial(_with_module, search)
     for module in modules(host, script, interpreter, along):
         if environment is None or not module.path.startswith(f"{environment}/"):
