@@ -275,3 +275,12 @@ def test_damaged_section_headers_stop_nothing(tmp_path: Path, at: int) -> None:
     path = tmp_path / "damaged"
     path.write_bytes(data + bytes(range(255, 127, -1)))
     assert elf.read(str(path)).needed == ("a",)
+
+
+def test_imports_are_known_of_what_exports_nothing(compile_c: Compile) -> None:
+    path = compile_c(
+        "plugin",
+        "int puts(const char *); static int run(void) { return puts(0); } int (*f)(void) = run;",
+        "-nostdlib", "-shared", "-fPIC", "-fvisibility=hidden", "-Wl,--hash-style=gnu",
+    )  # fmt: skip
+    assert elf.imports(os.open(path, os.O_RDONLY), str(path)) == {"puts"}

@@ -158,9 +158,13 @@ class Dynamic:
             return 0
         start = self._place("DT_GNU_HASH")
         buckets, first, bloom, _ = self._words(start, 4)
+        chains = start + 16 + bloom * self._image.bits // 8 + 4 * buckets
+        if first == buckets == 1 and self._words(chains - 4, 1) == (0,):
+            # Without exports, ld writes 1 for any count; the names follow its symbols.
+            room = self._place("DT_STRTAB") - self._place("DT_SYMTAB")
+            return max(room, 0) // (24 if self._image.bits == 64 else 16)
         if not self._image.of_type(PT_INTERP):
             return first  # only a program hashes imports too: those whose address it compares
-        chains = start + 16 + bloom * self._image.bits // 8 + 4 * buckets
         last = max(self._words(chains - 4 * buckets, min(buckets, MOST_ENTRIES)), default=0)
         if last < first:
             return first

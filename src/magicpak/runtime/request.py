@@ -62,7 +62,8 @@ class Request(NamedTuple):
 
     def musl(self) -> bool:
         """Tell whether the C library is musl."""
-        return any(self.beside(r"libc\.musl-.*|ld-musl-.*"))
+        loaders = (each.elf.interpreter or "" for each in self.subjects)
+        return any("/ld-musl-" in loader for loader in loaders)
 
     def beside(self, soname: str) -> Iterator[str]:
         """Yield the directories of the libraries whose name matches a regular expression."""

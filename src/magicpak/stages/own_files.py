@@ -7,7 +7,7 @@ import functools
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from magicpak.elf import MalformedExecutable
@@ -17,6 +17,7 @@ from magicpak.host.programs import obstacle, programs
 from magicpak.host.script import ScriptFailed, is_shell
 from magicpak.plan import Bundle, File, Origin, Placed, Why
 from magicpak.runtime import literal, ruled
+from magicpak.runtime.subject import Subject
 from magicpak.stages.libraries import with_libraries
 from magicpak.stages.search import Search
 
@@ -39,6 +40,7 @@ FOR_OTHERS = re.compile(
     r"|/s?bin/.*|/lib(?:64)?/.*"
 )
 """What packages put there is for programs of others, or comes where something needs it."""
+CATALOGUE = re.compile(r"/usr/share/locale(?:-langpack)?/")
 PROGRAM = re.compile(r"/(?:usr/)?(?:s?bin|games)/")
 LONGEST = 1 << 20
 """Bytes of a configuration that are read."""
@@ -131,6 +133,20 @@ def _interpreters(host: Host, path: str) -> Iterator[Placed]:
         for program, _ in list(programs(host, path))[1:]:
             if not is_shell(program):
                 yield from host.entries(program, host.place(program), Origin(Why.INTERPRETER, path))
+
+
+def translations(
+    search: Search, objects: Iterable[Subject], languages: Collection[str], origin: Origin
+) -> Iterator[Placed]:
+    """Yield the message catalogues of the packages of objects, of those of the same source too."""
+    host, inventory = search.run.host, search.inventory
+    packages = dict.fromkeys(inventory.owners({each.real for each in objects}).values())
+    near = [each for package in packages for each in inventory.dependencies(package)
+            if _source(each) == _source(package)]  # fmt: skip
+    for package in dict.fromkeys((*packages, *near)):
+        for path in inventory.run_time_files(package, languages):
+            if CATALOGUE.match(path) and host.status(path) is not None:
+                yield from host.entries(path, host.place(path), origin)
 
 
 def configured(

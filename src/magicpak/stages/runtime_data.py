@@ -169,7 +169,10 @@ def _kind(
                 people, groups = accounts(request, *tables(run.host), named=search.asked.auto)
                 lines = {user.PASSWD: people, user.GROUP: groups}
                 return user.with_lines(run.host, bundle, lines, origin)
-            return with_libraries(run, list(BRING[name](request)), bundle)
+            placed = list(BRING[name](request))
+            if name == "locale" and values:
+                placed += own_files.translations(search, objects, values, origin)
+            return with_libraries(run, placed, bundle)
         except DataNotFound as e:
             if name in search.asked.kinds:
                 raise
