@@ -55,7 +55,7 @@ JOBS: dict[str, tuple[str, ...]] = {
     "cowsay": ("/usr/games/cowsay", "-f", "tux", "hi"),
     "units": ("units", "1 mile", "km"),
     "espeak": ("espeak-ng", "-q", "-x", "hello"),
-    "sox": ("sox", "-n", "-r", "8000", "-t", "ogg", "-", "trim", "0", "0"),
+    "sox": ("sox", "-n", "-r", "8000", "-t", "flac", "-", "trim", "0", "0"),
     "fish": ("fish", "-c", "string upper abc; type -t fish_prompt"),
     "zsh": ("zsh", "-fc", "autoload -U colors; colors; zmodload zsh/mathfunc; echo $((sqrt(4)))"),
     "vim": ("vim", "-es", "-u", "NONE", "-c", "syntax on", "-c", "q"),

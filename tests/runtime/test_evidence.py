@@ -24,6 +24,11 @@ def test_paths_and_libraries_are_found_among_other_bytes() -> None:
     assert found.words == {'TZ="'}
 
 
+def test_a_path_in_the_middle_of_a_text_is_an_example_and_no_evidence() -> None:
+    found = found_in([b"\0usage: base /usr/bin/sort .c\0default: /etc/app.conf\0x=/opt/app/x \0"])
+    assert found.paths == {"/etc/app.conf", "/opt/app/x"}
+
+
 @pytest.mark.parametrize(
     ("text", "kept"),
     [

@@ -166,6 +166,14 @@ def test_what_would_be_looked_for_in_vain_is_told_with_its_option(tmp_path: Path
     assert done(magicpak("--with=auto", looks, tmp_path / "o3", cwd=tmp_path)) == []
 
 
+def test_a_program_that_executes_a_shell_itself_starts_one(tmp_path: Path) -> None:
+    source = '#include <unistd.h>\nint main() { return execl("/bin/sh", "sh", "-c", "x", NULL); }'
+    starts = compile_c(tmp_path / "starts", source)
+    (line,) = done(magicpak(starts, tmp_path / "out", cwd=tmp_path))
+    assert line == ("warning: starts starts a shell (/bin/sh): the bundle lacks what that takes; "
+                    "add --with shell")  # fmt: skip
+
+
 def test_only_a_shell_is_told_with_auto(tmp_path: Path) -> None:
     starts = program(tmp_path / "starts", 'return system("x") + !getpwnam("x");')
     (line,) = done(magicpak("--with=auto", starts, tmp_path / "out", cwd=tmp_path))
