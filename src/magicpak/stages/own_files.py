@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import os
 import re
@@ -16,7 +15,7 @@ from magicpak.host import Host
 from magicpak.host.programs import obstacle, programs
 from magicpak.host.script import ScriptFailed, is_shell
 from magicpak.plan import Bundle, File, Origin, Placed, Why
-from magicpak.runtime import literal, ruled
+from magicpak.runtime import called, literal, ruled
 from magicpak.runtime.subject import Subject
 from magicpak.stages.libraries import with_libraries
 from magicpak.stages.search import Search
@@ -28,29 +27,8 @@ log = logging.getLogger(__name__)
 
 PATH = re.compile(r"/(?:etc|usr|opt|var|srv|run)/[\w./+@~-]*\w")
 """In the text of a script or configuration."""
-
-FOR_OTHERS = re.compile(
-    r"/etc/(?:init|default|cron|logrotate|apparmor|bash_completion|systemd|profile|skel|ufw|insserv|rc\w"
-    r"|tmpfiles|sysctl|modprobe|udev|dbus-1|modules-load|xdg|NetworkManager|network|ppp|resolvconf"
-    r"|dhcp|kernel|grub|apt|dpkg|pam\.d|alternatives|emacs|xml|sgml|gss|ld\.so)(?:[./].*)?/.*"
-    r"|/usr/(?:s?bin|games|local|include|lib/(?:python3[^/]*/__pycache__|systemd|udev|tmpfiles\.d"
-    r"|sysusers\.d|sysctl\.d|modprobe\.d|mime|[^/]+\.so[^/]*|\w+-linux-\w+/(?:lib)?[^/]+\.so[^/]*)"
-    r"|share/(?:applications|icons|pixmaps|metainfo|appdata|menu|mime|dbus-1|polkit-1|xsessions"
-    r"|vim|emacs|nano|apport|fish/vendor\w*|zsh/vendor\w*|doc-base|man|info|locale)/.*)(?:/.*)?"
-    r"|/s?bin/.*|/lib(?:64)?/.*"
-)
-"""What packages put there is for programs of others, or comes where something needs it."""
-CATALOGUE = re.compile(r"/usr/share/locale(?:-langpack)?/")
-PROGRAM = re.compile(r"/(?:usr/)?(?:s?bin|games)/")
 LONGEST = 1 << 20
 """Bytes of a configuration that are read."""
-MANY = 12
-"""Programs of a package that is a collection: what else it has says little of one of them."""
-STATE = re.compile(r"/(?:run|var/(?:lib|log|cache|spool|run))/.*")
-STEM = re.compile(r"(?:lib)?([A-Za-z][\w+-]*?[A-Za-z+]{2})(?:[-_.]?\d[\w.]*)?(?:\.so.*)?")
-"""The name of a program or library, without version; so are its directories called."""
-REST = re.compile(r"[-._\d]|rc$|$")
-PARENTS = ("/etc", "/usr/share", "/usr/lib", "/usr/libexec")
 
 
 class Named(NamedTuple):
@@ -72,36 +50,6 @@ def named(host: Host, by: str, texts: Iterable[str], program: str = "") -> Itera
     for path in literal.paths(texts, ruled.prefix(by)):
         if host.status(path) is not None:
             yield Named(by, path, program or by)
-
-
-def by_name(host: Host, real: str) -> Iterator[str]:
-    """Yield the directories and files of configuration that are called as a program or library."""
-    directory, _, name = real.rpartition("/")
-    match = STEM.fullmatch(name)
-    if match is None:
-        return
-    stems = (match[1], match[1].removesuffix("d"), match[1].partition("-")[0])
-    prefix = ruled.prefix(real)
-    beside = () if PROGRAM.match(real) else (directory,)
-    for parent in dict.fromkeys((*PARENTS, f"{prefix}/share", f"{prefix}/lib", *beside)):
-        for each in _listed(host, parent):
-            # To ask for the start is much faster than to look for a pattern.
-            if each.startswith(stems) and _called(each, stems):
-                path = f"{parent}/{each}"
-                if parent == "/etc" or host.directory_identity(path) is not None:
-                    yield path
-
-
-def _called(name: str, stems: Iterable[str]) -> bool:
-    return any(name.startswith(stem) and REST.match(name, len(stem)) for stem in stems)
-
-
-@functools.lru_cache
-def _listed(host: Host, directory: str) -> tuple[str, ...]:
-    try:
-        return tuple(host.names(directory))
-    except OSError:
-        return ()
 
 
 def owned(search: Search, paths: Iterable[Named], bundle: Bundle) -> list[Placed]:
@@ -145,7 +93,7 @@ def translations(
             if _source(each) == _source(package)]  # fmt: skip
     for package in dict.fromkeys((*packages, *near)):
         for path in inventory.run_time_files(package, languages):
-            if CATALOGUE.match(path) and host.status(path) is not None:
+            if called.CATALOGUE.match(path) and host.status(path) is not None:
                 yield from host.entries(path, host.place(path), origin)
 
 
@@ -196,26 +144,27 @@ def _owned(
         entry
         for each, entry in placed
         if own[each](entry.path)
-        and (entry.path == each.path or not FOR_OTHERS.fullmatch(entry.path))
-        and not _is_secret(host, entry)
+        and (entry.path == each.path or not called.FOR_OTHERS.fullmatch(entry.path))
+        and not _is_held_back(host, entry)
     ]
 
 
-def _is_secret(host: Host, placed: Placed) -> bool:
-    """Tell whether a file of /etc holds a secret of this machine, which is told."""
+def _is_held_back(host: Host, placed: Placed) -> bool:
+    """Tell whether a file of /etc holds a secret of this machine, or cannot be read: it is told."""
     if not placed.path.startswith("/etc/") or not isinstance(placed.entry, File):
         return False
     from magicpak.trace import secrets  # noqa: PLC0415  few programs have configuration
 
     holds = secrets.by_name(placed.path)
-    if holds is None:
-        with open(host.opened(placed.path), "rb") as file:
-            holds = secrets.by_content(placed.path, file)
+    try:
+        if holds is None:
+            with open(host.opened(placed.path), "rb") as file:
+                holds = secrets.by_content(placed.path, file)
+    except OSError as e:
+        log.warning("%s is left out: %s", placed.path, e.strerror)
+        return True
     if holds is not None:
-        log.warning(
-            "%s is left out: it holds %s; bring it by --include %s",
-            placed.path, holds, placed.path,
-        )  # fmt: skip
+        log.warning("%s is left out: it holds %s; or add --include to bring it", placed.path, holds)
     return holds is not None
 
 
@@ -285,13 +234,13 @@ def of_package(search: Search, program: str, *, whole: bool) -> Iterator[Placed]
         near = [each for each in others if _source(each) == _source(package)]
         for each in (package, *near):
             paths = inventory.run_time_files(each)
-            many = len([path for path in paths if PROGRAM.match(path)]) > MANY
+            many = len([path for path in paths if called.PROGRAM.match(path)]) > called.MANY
             tops = ("/etc/", "/usr/") if whole and not many else ("/etc/",)
             chosen = (path for path in paths if path.startswith(tops))
             origin = Origin(Why.DATA, f"of the package {each}, as is {program}")
-            for path in (*chosen, *filter(STATE.fullmatch, inventory.files(each))):
+            for path in (*chosen, *filter(called.STATE.fullmatch, inventory.files(each))):
                 is_directory = host.directory_identity(path) is not None
-                if is_directory != bool(STATE.fullmatch(path)) or FOR_OTHERS.fullmatch(path):
-                    continue
-                entries = host.entries(path, host.place(path), origin)
-                yield from (entry for entry in entries if not _is_secret(host, entry))
+                wanted = is_directory == bool(called.STATE.fullmatch(path))
+                if wanted and not called.FOR_OTHERS.fullmatch(path):
+                    entries = host.entries(path, host.place(path), origin)
+                    yield from (entry for entry in entries if not _is_held_back(host, entry))

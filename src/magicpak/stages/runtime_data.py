@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 
 from magicpak.plan import Bundle, Origin, Placed, Why
-from magicpak.runtime import evidence, literal, ruled
+from magicpak.runtime import called, evidence, literal, ruled
 from magicpak.runtime.accounts import accounts
 from magicpak.runtime.asked import Asked
 from magicpak.runtime.bring import BRING
@@ -74,8 +74,8 @@ def _by_package(search: Search, objects: Sequence[Subject]) -> Iterator[Step]:
     ruled_by = {match.path for match in ruled.matches(objects) if match.rule.files}
     for each in search.run.inputs if search.asked.auto else ():
         (path, elf), real = each.programs[0], host.real(each.path)
-        called = (found for name in (path, real) for found in own_files.by_name(host, name))
-        if elf is None or real in ruled_by or any(called):
+        alike = (found for name in (path, real) for found in called.by_name(host, name))
+        if elf is None or real in ruled_by or any(alike):
             whole = real not in ruled_by
             yield Step((path, "package"), functools.partial(_package, search, path, whole))
 
@@ -110,9 +110,9 @@ def _by_name(search: Search, objects: Sequence[Subject]) -> Iterator[Step]:
             yield search.step((subject.elf.identity,), _loaded, subject, names)
         if subject.near:
             mentioned = reader.mentions(subject).paths
-            called = () if subject.real in ruled_by else own_files.by_name(host, subject.real)
+            alike = () if subject.real in ruled_by else called.by_name(host, subject.real)
             paths += own_files.named(
-                host, subject.real, (*mentioned, *called),
+                host, subject.real, (*mentioned, *alike),
                 "" if subject.is_program else subject.program,
             )  # fmt: skip
             if subject.is_program and literal.written_to(mentioned):

@@ -1,0 +1,70 @@
+"""Tell by its path whether a file is for a program: it is called alike, or not for others."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Iterator
+
+from magicpak.host import Host
+from magicpak.runtime import ruled
+
+ETC = (
+    r"init default cron logrotate apparmor bash_completion systemd profile skel ufw insserv rc\w"
+    " tmpfiles sysctl modprobe udev dbus-1 modules-load xdg NetworkManager network ppp resolvconf"
+    r" dhcp kernel grub apt dpkg pam\.d alternatives emacs xml sgml gss ld\.so"
+)
+"""Directories of /etc, with anything after a dot."""
+LIB = (
+    r"python3[^/]*/__pycache__ systemd udev tmpfiles\.d sysusers\.d sysctl\.d modprobe\.d mime"
+    r" [^/]+\.so[^/]* \w+-linux-\w+/[^/]+\.so[^/]*"
+)
+SHARE = (
+    "applications icons pixmaps metainfo appdata menu mime dbus-1 polkit-1 xsessions vim emacs"
+    r" apport fish/vendor\w* zsh/vendor\w* doc-base man info locale"
+)
+FOR_OTHERS = re.compile(
+    rf"/etc/(?:{ETC.replace(' ', '|')})(?:[./].*)?/.*|/s?bin/.*|/lib(?:64)?/.*"
+    rf"|/usr/(?:s?bin|games|local|include|lib/(?:{LIB.replace(' ', '|')})"
+    rf"|share/(?:{SHARE.replace(' ', '|')}))(?:/.*)?"
+)
+"""What packages put there is for programs of others, or comes where something needs it."""
+CATALOGUE = re.compile(r"/usr/share/locale(?:-langpack)?/")
+PROGRAM = re.compile(r"/(?:usr/)?(?:s?bin|games)/")
+MANY = 12
+"""Programs of a package that is a collection: what else it has says little of one of them."""
+STATE = re.compile(r"/(?:run|var/(?:lib|log|cache|spool|run))/.*")
+STEM = re.compile(r"(?:lib)?([A-Za-z][\w+-]*?[A-Za-z+]{2})(?:[-_.]?\d[\w.]*)?(?:\.so.*)?")
+"""The name of a program or library, without version; so are its directories called."""
+REST = re.compile(r"[-._\d]|rc$|$")
+PARENTS = ("/etc", "/usr/share", "/usr/lib", "/usr/libexec")
+
+
+def by_name(host: Host, real: str) -> Iterator[str]:
+    """Yield the directories and files of configuration that are called as a program or library."""
+    directory, _, name = real.rpartition("/")
+    match = STEM.fullmatch(name)
+    if match is None:
+        return
+    stems = (match[1], match[1].removesuffix("d"), match[1].partition("-")[0])
+    prefix = ruled.prefix(real)
+    beside = () if PROGRAM.match(real) else (directory,)
+    for parent in dict.fromkeys((*PARENTS, f"{prefix}/share", f"{prefix}/lib", *beside)):
+        for each in _listed(host, parent):
+            # To ask for the start is much faster than to look for a pattern.
+            if each.startswith(stems) and _called(each, stems):
+                path = f"{parent}/{each}"
+                if parent == "/etc" or host.directory_identity(path) is not None:
+                    yield path
+
+
+def _called(name: str, stems: Iterable[str]) -> bool:
+    return any(name.startswith(stem) and REST.match(name, len(stem)) for stem in stems)
+
+
+@functools.lru_cache
+def _listed(host: Host, directory: str) -> tuple[str, ...]:
+    try:
+        return tuple(host.names(directory))
+    except OSError:
+        return ()
