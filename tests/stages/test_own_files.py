@@ -91,6 +91,15 @@ def test_a_server_has_its_configuration_and_what_that_names(tmp_path: Path) -> N
     assert (tmp_path / "out/var/lib/thing").is_dir()
 
 
+def test_a_link_of_the_configuration_leads_to_its_file(tmp_path: Path) -> None:
+    main, other, enabled = "/etc/app/main.conf", "/etc/other.conf", "/etc/app/enabled"
+    link = tmp_path / "root" / enabled[1:]
+    link.parent.mkdir(parents=True)
+    link.symlink_to(f"..{other.removeprefix('/etc')}")
+    packages = {"app": [ITSELF, main], "other": [other]}
+    assert bring(tmp_path, packages).paths == {main, other, enabled}
+
+
 def test_the_interpreter_of_a_program_of_the_configuration_is_there(tmp_path: Path) -> None:
     main, helper, interpreter = "/etc/app/main.conf", "/usr/share/app/helper", "/usr/bin/other"
     place = tmp_path / "root" / helper[1:]

@@ -12,7 +12,7 @@ from magicpak.runtime import ruled
 ETC = (
     r"init default cron logrotate apparmor bash_completion systemd profile skel ufw insserv rc\w"
     " tmpfiles sysctl modprobe udev dbus-1 modules-load xdg NetworkManager network ppp resolvconf"
-    r" dhcp kernel grub apt dpkg pam\.d alternatives emacs xml sgml gss ld\.so"
+    r" dhcp kernel grub apt dpkg pam\.d emacs xml sgml gss ld\.so"
 )
 """Directories of /etc, with anything after a dot."""
 LIB = (

@@ -26,6 +26,7 @@ SHARED = names(
 TRIPLET = re.compile(r"\w+-linux-\w+")
 ELSEWHERE = tuple(names(
     "/bin/sh/ /bin/dash/ /bin/bash/ /usr/bin/sh/ /usr/bin/dash/ /usr/bin/bash/ "
+    "/lib/systemd/ /usr/lib/systemd/ "
     "/dev/ /proc/ /sys/ /run/ /tmp/ /var/run/ /var/lock/ /var/log/ /var/cache/ /var/tmp/ "
     "/var/spool/ /usr/share/locale/ /usr/share/doc/ /usr/share/man/ /usr/share/info/ "
     "/usr/share/zoneinfo/ /usr/share/terminfo/ /usr/lib/debug/ /usr/share/debug/ /usr/src/ "

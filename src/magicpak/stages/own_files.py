@@ -14,7 +14,7 @@ from magicpak.errors import IoError
 from magicpak.host import Host
 from magicpak.host.programs import obstacle, programs
 from magicpak.host.script import ScriptFailed, is_shell
-from magicpak.plan import Bundle, File, Origin, Placed, Why
+from magicpak.plan import Bundle, Directory, File, Origin, Placed, Why
 from magicpak.runtime import called, literal, ruled
 from magicpak.runtime.subject import Subject
 from magicpak.stages.libraries import with_libraries
@@ -143,10 +143,17 @@ def _owned(
     return [
         entry
         for each, entry in placed
-        if own[each](entry.path)
+        if (own[each](entry.path) or _is_chosen(entry))
         and (entry.path == each.path or not called.FOR_OTHERS.fullmatch(entry.path))
         and not _is_held_back(host, entry)
     ]
+
+
+def _is_chosen(placed: Placed) -> bool:
+    """Tell whether a link of /etc leads to a file: the alternatives, or what is enabled."""
+    _, entry, origin = placed
+    linked = origin.why is Why.LINK and origin.of.startswith("/etc/")
+    return linked and not isinstance(entry, Directory)
 
 
 def _is_held_back(host: Host, placed: Placed) -> bool:
@@ -178,9 +185,9 @@ def _own(
 ) -> Callable[[str], bool]:
     """Return what tells whether a path belongs to who names it, or names one above it.
 
-    Its package has it, or that of its program, or one that these depend on. To a program also
-    belongs what the same source package made, and what was made when it was installed: a file that
-    is named, in a directory of its own, and configuration.
+    Its package has it, or that of its program, or one that these depend on; to a program also
+    belongs what the same source package made. What was made when it was installed is theirs too:
+    a file that is named, in a directory of their own, and configuration.
     """
     mine = owners.get(named.by)
     if mine is None:
@@ -191,7 +198,7 @@ def _own(
 
     def own(path: str) -> bool:
         its = owners.get(path)
-        if its is None and named.by_program and (path == named.path or path.startswith("/etc/")):
+        if its is None and (path == named.path or path.startswith("/etc/")):
             its = next((owners[above] for above in _above(path) if above in owners), None)
         return its is not None and (its in packages or _source(its) in sources)
 
