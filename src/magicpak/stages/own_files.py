@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import re
@@ -157,21 +158,26 @@ def _is_chosen(placed: Placed) -> bool:
 
 
 def _is_held_back(host: Host, placed: Placed) -> bool:
-    """Tell whether a file of /etc holds a secret of this machine, or cannot be read: it is told."""
-    if not placed.path.startswith("/etc/") or not isinstance(placed.entry, File):
-        return False
+    """Tell whether a file of /etc holds a secret of this machine, or cannot be read."""
+    in_etc = placed.path.startswith("/etc/") and isinstance(placed.entry, File)
+    return in_etc and _is_secret(host, placed.path)
+
+
+@functools.lru_cache
+def _is_secret(host: Host, path: str) -> bool:
+    """Look at a file, and tell once why it is held back."""
     from magicpak.trace import secrets  # noqa: PLC0415  few programs have configuration
 
-    holds = secrets.by_name(placed.path)
+    holds = secrets.by_name(path)
     try:
         if holds is None:
-            with open(host.opened(placed.path), "rb") as file:
-                holds = secrets.by_content(placed.path, file)
+            with open(host.opened(path), "rb") as file:
+                holds = secrets.by_content(path, file)
     except OSError as e:
-        log.warning("%s is left out: %s", placed.path, e.strerror)
+        log.warning("%s is left out: %s", path, e.strerror)
         return True
     if holds is not None:
-        log.warning("%s is left out: it holds %s; or add --include to bring it", placed.path, holds)
+        log.warning("%s is left out: it holds %s; or add --include to bring it", path, holds)
     return holds is not None
 
 
