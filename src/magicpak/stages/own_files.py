@@ -20,6 +20,7 @@ from magicpak.runtime import called, literal, ruled
 from magicpak.runtime.subject import Subject
 from magicpak.stages.libraries import with_libraries
 from magicpak.stages.search import Search
+from magicpak.system import signals
 
 if TYPE_CHECKING:
     from magicpak.inventory import Inventory, Package
@@ -166,8 +167,8 @@ def _is_held_back(host: Host, placed: Placed) -> bool:
 @functools.lru_cache
 def _is_secret(host: Host, path: str) -> bool:
     """Look at a file, and tell once why it is held back."""
-    from magicpak.trace import secrets  # noqa: PLC0415  few programs have configuration
-
+    with signals.held():  # an import may lose the exception of a signal
+        from magicpak.trace import secrets  # noqa: PLC0415  few programs have configuration
     holds = secrets.by_name(path)
     try:
         if holds is None:
