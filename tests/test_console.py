@@ -247,3 +247,18 @@ def test_rich_is_imported_only_for_a_bar() -> None:
     code = "import sys; from magicpak import cli, console; print('rich' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "False\n"
+
+
+@pytest.mark.needs("strace", "busybox", "root")
+def test_a_terminal_shows_the_stage_that_takes_long(tmp_path: Path) -> None:
+    for args, text in (
+        (("-d", "--dynamic-arg=1.2", "/bin/sleep"), "tracing"),
+        (("-t", "--test-command=sleep 1.2", "/bin/sleep"), "testing"),
+    ):
+        out = tmp_path / text
+        command = (sys.executable, "-m", "magicpak", *args, out)
+        status, shown = on_terminal(tmp_path, *command)
+        assert status == 0
+        assert text in shown
+        assert "\x1b[?25h" in shown  # the cursor is there again
+        assert text not in done(magicpak(*args, tmp_path / f"{text}-quiet"))

@@ -231,7 +231,7 @@ def command(log_level: str, verbose: bool, **settings: Any) -> None:
     # Not before: an import may wrap an exception of a signal in one of its own, or lose it.
     signals.leave_by_exception()
     settings["cc"] = settings["cc"] or None
-    report = pack(Options(**settings), show=console.progress)
+    report = pack(Options(**settings), show=console.progress, busy=console.busy)
     if settings["explain"]:
         console.explain(report.explanation)
 

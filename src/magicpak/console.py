@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from enum import Enum
@@ -168,6 +169,46 @@ def progress(total: int) -> Iterator[Callable[[int], None]]:
         yield bar.advance
     finally:
         bar.stop()
+
+
+@contextlib.contextmanager
+def busy(text: str) -> Iterator[None]:
+    """Show on a terminal what is being done, once it takes longer than half a second."""
+    if not _on_terminal():
+        yield
+        return
+    spinner = _Spinner(text)
+    try:
+        yield
+    finally:
+        spinner.stop()
+
+
+class _Spinner:
+    """A rich status that a timer shows; the main thread may be waiting for another process."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._shown: Any = None
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(PATIENCE, self._start)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _start(self) -> None:
+        from rich import console, status  # noqa: PLC0415  most runs show none
+
+        shown = console.Console(stderr=True, no_color=not _coloured(sys.stderr))
+        with self._lock:
+            if not self._timer.finished.is_set():
+                self._shown = status.Status(printable(self._text), console=shown)
+                self._shown.start()
+
+    def stop(self) -> None:
+        with self._lock:
+            self._timer.cancel()
+            if self._shown is not None:
+                self._shown.stop()
 
 
 class _Bar:

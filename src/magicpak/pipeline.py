@@ -30,7 +30,7 @@ from magicpak.stages import (
     user,
     write,
 )
-from magicpak.stages.run import Run, Show, no_progress, opened
+from magicpak.stages.run import Busy, Run, Show, no_progress, not_shown, opened
 from magicpak.stages.told import collected
 
 if TYPE_CHECKING:
@@ -95,10 +95,12 @@ class Report(Totals):
         return report.explanation(*self._of)
 
 
-def pack(options: Options, *, show: Show = no_progress) -> Report:
+def pack(options: Options, *, show: Show = no_progress, busy: Busy = not_shown) -> Report:
     """Bundle executables with what they need at run time.
+
+    ``show`` shows how much is copied, and ``busy`` what takes its time before.
 
     Raises MagicpakError; OUTPUT is then unchanged.
     """
-    with collected() as told, opened(options, show, told) as run:
+    with collected() as told, opened(options, show, busy, told) as run:
         return Report.of(run, account.kept(STAGES, run, Bundle()))

@@ -79,7 +79,8 @@ def compress(run: Run, bundle: Bundle) -> Bundle:
                 "upx would move", each.path, payload,
             )  # fmt: skip
             continue
-        packed = upx(file, run.options.upx_arg, scratch=run.scratch, tool=run.options.upx)
+        with run.busy("compressing"):
+            packed = upx(file, run.options.upx_arg, scratch=run.scratch, tool=run.options.upx)
         size = os.stat(packed).st_size
         run.notes.append(f"{each.path} has {size / file.size:.0%} of its size")
         bundle = bundle.change(_packing(elf, packed, size))

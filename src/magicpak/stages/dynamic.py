@@ -38,6 +38,11 @@ def analyse(run: Run, bundle: Bundle) -> Bundle:
     """Add what traced runs touched. Raises what ``trace`` raises, and IoError."""
     if not (run.options.dynamic or run.options.dynamic_log):
         return bundle
+    with run.busy("tracing"):
+        return _traced(run, bundle)
+
+
+def _traced(run: Run, bundle: Bundle) -> Bundle:
     included = include.matched(run)
     left_out: set[str] = set()
     notes: defaultdict[tuple[str, str], set[str]] = defaultdict(set)

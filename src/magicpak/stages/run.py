@@ -43,6 +43,15 @@ def no_progress(_total: int) -> Iterator[Progress]:
     yield lambda _count: None
 
 
+Busy = Callable[[str], AbstractContextManager[None]]
+"""Shows what is being done, in a few words."""
+
+
+def not_shown(_text: str) -> AbstractContextManager[None]:
+    """Show nothing."""
+    return contextlib.nullcontext()
+
+
 class Input(NamedTuple):
     """An executable to bundle, and the programs that run it: itself and its interpreters."""
 
@@ -65,6 +74,7 @@ class Run(NamedTuple):
     """A private directory for temporary files, removed at the end."""
     resolver: Resolver
     show: Show
+    busy: Busy
     inventory: Callable[[], Inventory]
     """Returns the packages of the host; what they have is read when it is asked for."""
     told: Told
@@ -81,7 +91,7 @@ class Run(NamedTuple):
 
 
 @contextlib.contextmanager
-def opened(options: Options, show: Show, told: Told) -> Iterator[Run]:
+def opened(options: Options, show: Show, busy: Busy, told: Told) -> Iterator[Run]:
     """Check the options, read the inputs and yield the run; at the end, clean up.
 
     Raises Unsupported, InvalidPattern, DestinationInvalid, DestinationNotEmpty, UnknownUser,
@@ -112,7 +122,7 @@ def opened(options: Options, show: Show, told: Told) -> Iterator[Run]:
         environment = Environment.of_this_process() if native else Environment()
         resolver = Resolver(host, loaders, environment)
         run = Run(
-            options, includes, excludes, target, host, scratch, resolver, show,
+            options, includes, excludes, target, host, scratch, resolver, show, busy,
             functools.cache(functools.partial(_inventory, host)), told, [], _digests(options), user,
         )  # fmt: skip
         inputs = tuple(load(host, _on_path(host, path), options) for path in options.inputs)

@@ -29,7 +29,8 @@ def write(run: Run, bundle: Bundle) -> Bundle:
         emit.staged(bundle, run.target, progress, run.digests) as stage,
     ):
         if run.options.test:
-            stage.rewrite(_test(run, bundle, stage.tree))
+            with run.busy("testing"):
+                stage.rewrite(_test(run, bundle, stage.tree))
         with report.documents(run, bundle):
             stage.commit()
     return bundle
