@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 ALTERNATIVES = "/etc/alternatives/"
 KINDS: tuple[type[Dpkg] | type[Rpm] | type[Apk], ...] = (Dpkg, Rpm, Apk)
-MADE = frozenset((Why.CACHE, Why.MERGED, Why.MKDIR, Why.PARENT))
+MADE = (Why.PARENT, Why.CACHE, Why.MERGED, Why.MKDIR)
 """Reasons of entries that no package brought, though one may have the like at their paths."""
 
 
@@ -68,12 +68,15 @@ class Inventory:
     def owners_in(self, bundle: Bundle) -> dict[BundlePath, Package]:
         """Return the packages of the entries of a plan, each by where it comes from."""
         sources = {path: self._source(path, item) for path, item in bundle}
-        owners = self.owners({source for source in sources.values() if source is not None})
+        owners = self.owners(set(filter(None, sources.values())))
         return {path: owners[source] for path, source in sources.items() if source in owners}
 
     def _source(self, path: BundlePath, item: Item) -> str | None:
         """Return the host path that an entry was taken from; None for one that was made."""
-        if all(origin.why in MADE for origin in item.origins):
+        for origin in item.origins:
+            if origin.why not in MADE:
+                break
+        else:
             return None
         entry = item.entry
         return entry.source[len(self._host.sysroot) :] if isinstance(entry, File) else str(path)
