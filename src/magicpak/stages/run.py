@@ -91,7 +91,9 @@ class Run(NamedTuple):
 
 
 @contextlib.contextmanager
-def opened(options: Options, show: Show, busy: Busy, told: Told) -> Iterator[Run]:
+def opened(
+    options: Options, show: Show, busy: Busy = not_shown, told: Told | None = None
+) -> Iterator[Run]:
     """Check the options, read the inputs and yield the run; at the end, clean up.
 
     Raises Unsupported, InvalidPattern, DestinationInvalid, DestinationNotEmpty, UnknownUser,
@@ -123,7 +125,7 @@ def opened(options: Options, show: Show, busy: Busy, told: Told) -> Iterator[Run
         resolver = Resolver(host, loaders, environment)
         run = Run(
             options, includes, excludes, target, host, scratch, resolver, show, busy,
-            functools.cache(functools.partial(_inventory, host)), told, [], _digests(options), user,
+            functools.cache(functools.partial(_inventory, host)), told or Told(), [], _digests(options), user,
         )  # fmt: skip
         inputs = tuple(load(host, _on_path(host, path), options) for path in options.inputs)
         yield run._replace(inputs=inputs, asked=asked)
