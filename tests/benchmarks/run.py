@@ -146,6 +146,7 @@ CASES: dict[str, Make] = {
                                     "/usr/bin/clang-format"],
     "noload": lambda _: ["--experimental-noload-resolver", "/usr/bin/clang-format"],
     "300-programs": lambda _: programs(300),
+    "300-programs-report": lambda room: ["--report", f"{room}/report", *programs(300)],
     "ffmpeg": lambda _: ["/usr/bin/ffmpeg"],
     "huge": huge,
     "small-1000": small(1_000),

@@ -123,9 +123,10 @@ def opened(
         )
         environment = Environment.of_this_process() if native else Environment()
         resolver = Resolver(host, loaders, environment)
+        inventory = functools.cache(functools.partial(_inventory, host))
         run = Run(
-            options, includes, excludes, target, host, scratch, resolver, show, busy,
-            functools.cache(functools.partial(_inventory, host)), told or Told(), [], _digests(options), user,
+            options, includes, excludes, target, host, scratch, resolver, show, busy, inventory,
+            told or Told(), [], _digests(options), user,
         )  # fmt: skip
         inputs = tuple(load(host, _on_path(host, path), options) for path in options.inputs)
         yield run._replace(inputs=inputs, asked=asked)
