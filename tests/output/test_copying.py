@@ -40,8 +40,44 @@ def test_files_are_copied_also_where_the_kernel_cannot_do_it(
     (tmp_path / "f").write_bytes(content)
     for copy_file_range in (os.copy_file_range, refuse, lambda *_: 0):
         monkeypatch.setattr(os, "copy_file_range", copy_file_range)
+        monkeypatch.setattr(copying, "_refusing", set())
         counts: list[int] = []
         with open(tmp_path / "f", "rb") as source, open(tmp_path / "g", "wb") as out:
             copying.copy(source.fileno(), out.fileno(), counts.append)
         assert (tmp_path / "g").read_bytes() == content
         assert sum(counts) == size
+
+
+def test_the_kernel_is_asked_once_whether_it_copies_between_two_file_systems(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def refuse(*_: object) -> int:
+        asked.append(1)
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "copy_file_range", refuse)
+    monkeypatch.setattr(copying, "_refusing", set())
+    (tmp_path / "f").write_bytes(bytes(range(256)) * (5 << 12))
+    for name in ("g", "h"):
+        with open(tmp_path / "f", "rb") as source, open(tmp_path / name, "wb") as out:
+            copying.copy(source.fileno(), out.fileno(), lambda _count: None)
+        assert (tmp_path / name).read_bytes() == (tmp_path / "f").read_bytes()
+    assert len(asked) == 1
+
+
+def test_a_file_that_becomes_shorter_leaves_no_zeros_behind(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(3 << 20))
+
+    def shorten(_count: int) -> None:
+        os.truncate(path, 1 << 20)
+
+    with open(path, "rb") as source, open(tmp_path / "g", "wb") as out:
+        chunk, copying.CHUNK = copying.CHUNK, 1 << 20
+        try:
+            copying.copy(source.fileno(), out.fileno(), shorten)
+        finally:
+            copying.CHUNK = chunk
+    assert (tmp_path / "g").read_bytes() == path.read_bytes()
