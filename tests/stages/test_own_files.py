@@ -68,7 +68,8 @@ def test_it_has_what_it_names_of_a_package_that_its_own_depends_on(tmp_path: Pat
 def test_it_has_the_directory_that_is_called_as_it_is(tmp_path: Path) -> None:
     data = "/usr/share/app-data/table"
     packages = {"app": [ITSELF], "app-data": [data], "apples": ["/usr/share/apples/x"]}
-    stanzas = (stanza("app"), stanza("app-data", "Source: app"), stanza("apples"))
+    of_app = stanza("app-data", "Source: app", architecture="all")
+    stanzas = (stanza("app"), of_app, stanza("apples"))
     assert bring(tmp_path, packages, *stanzas).paths == {data}
 
 

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 PATH = re.compile(r"/(?:etc|usr|opt|var|srv|run)/[\w./+@~-]*\w")
 """In the text of a script or configuration."""
+ANY_MACHINE = ("all", "noarch")
+"""Architectures of packages that have data only."""
 LONGEST = 1 << 20
 """Bytes of a configuration that are read."""
 
@@ -142,20 +144,15 @@ def _owned(
     places |= {above for path in places for above in _above(path)}
     owners = search.inventory.owners(places)
     own = {each: _own(each, owners, search.inventory) for each in {each for each, _ in placed}}
-    return [
-        entry
-        for each, entry in placed
-        if (own[each](entry.path) or _is_chosen(entry))
-        and (entry.path == each.path or not called.FOR_OTHERS.fullmatch(entry.path))
-        and not _is_held_back(host, entry)
-    ]
-
-
-def _is_chosen(placed: Placed) -> bool:
-    """Tell whether a link of /etc leads to a file: the alternatives, or what is enabled."""
-    _, entry, origin = placed
-    linked = origin.why is Why.LINK and origin.of.startswith("/etc/")
-    return linked and not isinstance(entry, Directory)
+    brought: dict[str, Placed] = {}
+    for each, entry in placed:
+        # What a link of /etc leads to: the alternatives, or what is enabled.
+        linked = entry.origin.why is Why.LINK and entry.origin.of.startswith("/etc/")
+        chosen = linked and entry.origin.of in brought and not isinstance(entry.entry, Directory)
+        others = entry.path != each.path and called.FOR_OTHERS.fullmatch(entry.path)
+        if (own[each](entry.path) or chosen) and not others and not _is_held_back(host, entry):
+            brought[entry.path] = entry
+    return list(brought.values())
 
 
 def _is_held_back(host: Host, placed: Placed) -> bool:
@@ -193,8 +190,8 @@ def _own(
     """Return what tells whether a path belongs to who names it, or names one above it.
 
     Its package has it, or that of its program, or one that these depend on; to a program also
-    belongs what the same source package made. What was made when it was installed is theirs too:
-    a file that is named, in a directory of their own, and configuration.
+    belong data and configuration that the same source package made. What was made when it was
+    installed is theirs too: a file that is named, in a directory of their own, and configuration.
     """
     mine = owners.get(named.by)
     if mine is None:
@@ -207,7 +204,10 @@ def _own(
         its = owners.get(path)
         if its is None and (path == named.path or path.startswith("/etc/")):
             its = next((owners[above] for above in _above(path) if above in owners), None)
-        return its is not None and (its in packages or _source(its) in sources)
+        if its is None or its in packages:
+            return its is not None
+        is_data = path.startswith("/etc/") or its.architecture in ANY_MACHINE
+        return is_data and _source(its) in sources
 
     return own
 
