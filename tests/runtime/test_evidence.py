@@ -37,6 +37,8 @@ def test_a_path_in_the_middle_of_a_text_is_an_example_and_no_evidence() -> None:
         ("/etc/app", True),
         ("/usr/share", False),
         ("/usr/lib/x86_64-linux-gnu", False),
+        ("/usr/lib/..", False),
+        ("/usr/share/app/../data", True),
         ("/etc/passwd", False),
         ("/etc/shadow", False),
         ("/etc/ssl/private", False),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from magicpak import Options, pack
 from support.command import done, failed, magicpak
 from support.programs import compile_c
 
@@ -114,6 +115,21 @@ def test_auto_brings_nothing_that_nothing_calls_for(tmp_path: Path) -> None:
     out = packed(tmp_path, "--with", "auto", nothing)
     files = [sorted(p.relative_to(o) for p in o.rglob("*")) for o in (tmp_path / "plain", out)]
     assert files[0] == files[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [("ls", 1_000), ("jq", 1_000), ("patchelf", 0), ("clang-format", 200_000), ("file", 9_000_000),
+     ("strace", 1_000)],
+)  # fmt: skip
+def test_auto_brings_no_more_than_a_program_can_use(tmp_path: Path, name: str, most: int) -> None:
+    """clang-format names a directory above all of /usr, and libxml2 imports iconv_open."""
+    sizes = [
+        pack(Options((name,), str(tmp_path / "out"), with_data=with_data, dry_run=True))
+        for with_data in ((), ("auto",))
+    ]
+    assert sizes[1].size - sizes[0].size <= most
+    assert not [path for path, _ in sizes[1].facts.bundle if "/gconv/" in path]
 
 
 def test_what_is_left_out_of_auto_is_not_brought(tmp_path: Path) -> None:

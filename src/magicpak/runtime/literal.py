@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable
 
@@ -66,11 +67,12 @@ def paths(named: Iterable[str], prefix: str) -> tuple[str, ...]:
     One that is relative is below the prefix.
     """
     found = {(path if path.startswith("/") else f"{prefix}/{path}").rstrip("/") for path in named}
-    return tuple(
-        path
-        for path in sorted(found)
-        if path.count("/") > 1 and not _is_shared(path) and not f"{path}/".startswith(ELSEWHERE)
-    )
+    return tuple(path for path in sorted(found) if _is_own(posixpath.normpath(path)))
+
+
+def _is_own(path: str) -> bool:
+    """Tell whether what a path is called says whose it is."""
+    return path.count("/") > 1 and not _is_shared(path) and not f"{path}/".startswith(ELSEWHERE)
 
 
 def written_to(named: Iterable[str]) -> tuple[str, ...]:
