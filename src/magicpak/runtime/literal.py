@@ -17,6 +17,10 @@ DRIVERS = re.compile(
 )
 """Libraries of a driver, which has to be that of the machine where the image runs."""
 
+SELDOM = names("libsepol.so.1 libsepol.so.2")
+"""Libraries that others name for a few of their functions: libselinux loads libsepol where a policy
+is loaded. They count where a program itself names them."""
+
 SHARED = names(
     "usr local opt var etc run srv bin sbin lib lib32 lib64 libx32 libexec tmp dev share include "
     "games lock log cache spool mail src home proc sys shm null pts tty locale doc man info icons "
@@ -51,7 +55,7 @@ def libraries(subject: Subject, reader: Reader) -> tuple[tuple[str, ...], tuple[
     """List the names that an object may pass to dlopen(3), and apart from them those of drivers."""
     if not reader.imports(subject) & OPENERS:
         return (), ()
-    own = {*subject.elf.needed, subject.elf.soname}
+    own = {*subject.elf.needed, subject.elf.soname, *(() if subject.is_program else SELDOM)}
     found = [
         name
         for name in sorted(reader.mentions(subject).libraries)
