@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from magicpak.inventory.os_release import Distribution
+from magicpak.inventory.purl import purl
 from support.packages import APK, DPKG, dpkg, look_at, stanza
 from support.rpms import bdb, header, ndb, sqlite
 
@@ -61,6 +63,7 @@ def test_damage_is_never_raised(
         found = [package for path in PATHS for package in inventory.find(path[-1] * 300)]
         for package in (*owners.values(), *found):
             assert str(package).startswith(package.name)
+            assert purl(package, Distribution()).startswith("pkg:")
             inventory.run_time_files(package)
             inventory.licence_files(package)
             inventory.checksums(package)
