@@ -156,7 +156,8 @@ general = options(GENERAL)
         help="Bundle the run-time files of an installed package, and the libraries they need.")
 @bundle("--with", "with_data", metavar="NAME[=VALUE,...]", multiple=True,
         help="Bundle this run-time data: nss, certs, zones, locale, gconv, terminfo, users, tmp, "
-             "shell, busybox, a rule's name, or auto for all that the programs use.")
+             "shell, busybox, a rule's name, or auto for all that the programs use; or package-db, "
+             "by which scanners know the packages.")
 @bundle("--without", metavar="NAME", multiple=True, help="Leave this out of --with auto.")
 @bundle("--mkdir", metavar="PATH", multiple=True, help="Create this directory in the bundle.")
 @bundle("-r", "--install-to", metavar="PATH",

@@ -67,11 +67,11 @@ class Inventory:
 
     def owners_in(self, bundle: Bundle) -> dict[BundlePath, Package]:
         """Return the packages of the entries of a plan, each by where it comes from."""
-        sources = {path: self._source(path, item) for path, item in bundle}
+        sources = {path: self.source(path, item) for path, item in bundle}
         owners = self.owners(set(filter(None, sources.values())))
         return {path: owners[source] for path, source in sources.items() if source in owners}
 
-    def _source(self, path: BundlePath, item: Item) -> str | None:
+    def source(self, path: BundlePath, item: Item) -> str | None:
         """Return the host path that an entry was taken from; None for one that was made."""
         for origin in item.origins:
             if origin.why not in MADE:
@@ -112,6 +112,14 @@ class Inventory:
     def licence_files(self, package: Package) -> tuple[str, ...]:
         """List the files with the text of the licence of a package."""
         return self._databases[package.type].licence_files(package)
+
+    def spelled(self, package: Package, paths: Iterable[str]) -> dict[str, str]:
+        """Return how the database spells paths of a package, by those; without those it has not."""
+        listed, _ = self._spellings.of(self.files(package))
+        known = {place: path for path, place in listed.items()}
+        places, _ = self._spellings.of(paths)
+        ways = {path: (place, self._spellings.real(place)) for path, place in places.items()}
+        return {path: known[way] for path, both in ways.items() for way in both if way in known}
 
     def checksums(self, package: Package) -> Mapping[str, str]:
         """Return the MD5 sums by path that dpkg keeps; of another database, none."""

@@ -57,6 +57,7 @@ class Why(Enum):
     MERGED = "made by --merged-usr"
     PARENT = "directory of"
     CACHE = "generated for the loader"
+    RECORD = "record of"
     USER = "generated for --user"
 
 

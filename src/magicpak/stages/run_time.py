@@ -9,7 +9,7 @@ from magicpak.system import signals
 
 def add(run: Run, bundle: Bundle) -> Bundle:
     """Add the data. Raises DataNotFound, IoError."""
-    if run.asked is None:
+    if run.asked is None or not run.asked.data:
         return bundle
     with signals.held():  # an import may lose the exception of a signal
         from magicpak.stages import runtime_data  # noqa: PLC0415  a plain run pays for no table
