@@ -173,6 +173,8 @@ general = options(GENERAL)
         help="Do all but test and write the bundle: with --report or --explain, to look at it.")
 @bundle("--report", metavar="FILE",
         help="Write what is in the bundle, and why, as JSON; to stdout for '-'.")
+@bundle("--sbom", metavar="FILE", multiple=True,
+        help="Write an SBOM: CycloneDX to NAME.cdx.json, or SPDX to NAME.spdx.json.")
 @bundle("--explain", is_flag=True,
         help="Print what is in the bundle, and why, as a tree with sizes.")
 @bundle("--experimental-noload-resolver", "noload_resolver", is_flag=True,

@@ -45,6 +45,8 @@ class Options:
     """Neither test nor write the bundle."""
     report: str | None = None
     """Where to write what is in the bundle, as JSON; ``-`` for stdout."""
+    sbom: tuple[str, ...] = ()
+    """Where to write what is in the bundle for scanners: ``NAME.cdx.json``, ``NAME.spdx.json``."""
     explain: bool = False
     """Whether the caller shows what is in the bundle, and why."""
     merged_usr: bool = False

@@ -7,13 +7,16 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from magicpak.elf import dlopen_note, sections
 from magicpak.elf.dlopen_note import DlopenNote
 from magicpak.elf.dynamic import Dynamic
 from magicpak.elf.image import DAMAGE, Image, read_header
 from magicpak.errors import IoError, MagicpakError
+
+if TYPE_CHECKING:
+    from magicpak.elf.recorded import BuildInfo
 
 SMALLEST = 52
 """The size of the ELF header in the 32-bit class, in bytes."""
@@ -154,6 +157,14 @@ def payload(fd: int, path: str) -> int:
     """Return ``sections.payload`` of an open ELF file, and close that. Raises as ``read_open``."""
     with _image(fd, path) as (image, _):
         return sections.payload(image)
+
+
+def build_info(fd: int, path: str) -> BuildInfo:
+    """Return ``recorded.read`` of an open ELF file, and close that. Raises as ``read_open``."""
+    from magicpak.elf import recorded  # noqa: PLC0415  few runs ask for it
+
+    with _image(fd, path) as (image, _):
+        return recorded.read(image)
 
 
 @contextlib.contextmanager

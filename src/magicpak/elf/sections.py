@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from elftools.elf.enums import ENUM_SH_TYPE_BASE
@@ -19,6 +19,8 @@ MOST_NOTES = 1 << 20
 """Bytes of all notes together."""
 SHT_PROGBITS, SHT_NOBITS = ENUM_SH_TYPE_BASE["SHT_PROGBITS"], ENUM_SH_TYPE_BASE["SHT_NOBITS"]
 SHF_ALLOC = 2
+MOST_NAME = 64
+"""Bytes of a name that is asked for."""
 PADDING = 4096
 """Up to so many zero bytes at the end of a file are not a payload."""
 
@@ -53,6 +55,16 @@ def _dlopen_section(image: Image) -> list[tuple[int, int]]:
         for section in (_sections(image) if name else ())
         if section.name == name and section.address == 0 and section.offset <= image.size
     ]
+
+
+def content(image: Image, wanted: Collection[bytes], most: int) -> dict[bytes, bytes]:
+    """Read the sections with these names; of each at most so many bytes."""
+    names, found = _section_names(image), dict[bytes, bytes]()
+    for section in _sections(image) if any(name in names for name in wanted) else ():
+        name = names[section.name : section.name + MOST_NAME].partition(b"\0")[0]
+        if name in wanted and section.type != SHT_NOBITS and section.offset <= image.size:
+            found[name] = image.part(section.offset, min(section.size, most))
+    return found
 
 
 def _sections(image: Image, first: int = 0) -> Iterator[Section]:

@@ -7,6 +7,7 @@ import logging
 import os
 import stat
 from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
 
 from magicpak import elf as elf_reader
 from magicpak.elf import Elf
@@ -29,8 +30,12 @@ from magicpak.plan import (
 from magicpak.system import workdir
 from magicpak.system.files import read_regular
 
+if TYPE_CHECKING:
+    from magicpak.elf.recorded import BuildInfo
+
 log = logging.getLogger(__name__)
 
+ELF = b"\x7fELF"
 CAPABILITY = "security.capability"
 _OF_THE_KERNEL = tuple(f"{pseudo}/" for pseudo in PSEUDO)
 ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.ENAMETOOLONG)
@@ -70,6 +75,22 @@ class Host(Sysroot):
             return self._elves[file.identity]
         try:
             return self._read(os.open(file.source, READ | os.O_NOFOLLOW), file.source)
+        except OSError as e:
+            raise IoError.of(e, file.source) from e
+
+    def build_info(self, file: File) -> BuildInfo | None:
+        """Read what an ELF file of the plan records of how it was built; None for another file.
+
+        It is read from before the packing. Raises IoError.
+        """
+        try:
+            fd = os.open(file.source, READ | os.O_NOFOLLOW)
+            if os.pread(fd, len(ELF), 0) != ELF:
+                os.close(fd)
+                return None
+            return elf_reader.build_info(fd, file.source)
+        except elf_reader.MalformedExecutable:
+            return None
         except OSError as e:
             raise IoError.of(e, file.source) from e
 

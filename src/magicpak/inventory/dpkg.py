@@ -55,6 +55,7 @@ class Dpkg:
         self._host = host
         self._packages: dict[Key, Package] = {}
         self._texts: dict[str, str] = {}
+        self._told: set[str] = set()
 
     @classmethod
     def there(cls, host: Sysroot) -> bool:
@@ -103,7 +104,9 @@ class Dpkg:
         """Name the copyright file (Debian Policy, 12.5)."""
         path = f"/usr/share/doc/{package.name}/copyright"
         if not files.there(self._host, path):
-            log.warning("%s has no copyright file: %s is not there", package, path)
+            if path not in self._told:
+                self._told.add(path)
+                log.warning("%s has no copyright file: %s is not there", package, path)
             return ()
         return (path,)
 

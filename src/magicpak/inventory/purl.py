@@ -23,16 +23,16 @@ def purl(package: Package, distribution: Distribution) -> str:
     if distribution.id:
         qualifiers["distro"] = f"{distribution.id}-{distribution.version}".rstrip("-")
     name = package.name.lower() if kind is not PackageType.RPM else package.name
-    path = "/".join(_encoded(part) for part in (kind.value, namespace.lower(), name) if part)
+    path = "/".join(encoded(part) for part in (kind.value, namespace.lower(), name) if part)
     said = "&".join(
-        f"{key}={_encoded(value)}" for key, value in sorted(qualifiers.items()) if value
+        f"{key}={encoded(value)}" for key, value in sorted(qualifiers.items()) if value
     )
     return (
-        f"pkg:{path}" + (f"@{_encoded(version)}" if version else "") + (f"?{said}" if said else "")
+        f"pkg:{path}" + (f"@{encoded(version)}" if version else "") + (f"?{said}" if said else "")
     )
 
 
-def _encoded(text: str) -> str:
+def encoded(text: str) -> str:
     """Percent-encode what is no letter, digit, ``.``, ``-``, ``_``, ``~`` or colon."""
     data = text.encode(errors="surrogateescape").decode("latin-1")
     return re.sub(r"[^A-Za-z0-9._~:-]", lambda match: f"%{ord(match[0]):02X}", data)

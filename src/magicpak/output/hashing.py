@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from magicpak.output.copying import MOST_UNTOLD, SMALL, Progress, opened
 from magicpak.plan import File
@@ -13,45 +13,65 @@ from magicpak.plan import File
 FINE = 64 << 10
 """Bytes of the blocks of a file with holes, of which those that are all zeros are not written."""
 
+SHA1, SHA256 = "sha1", "sha256"
+Hashes = dict[str, "hashlib._Hash"]
+
 
 class Digests:
-    """The SHA-256 of what is written, in hexadecimal, each file read once."""
+    """The hashes of what is written, in hexadecimal, each file read once."""
 
-    def __init__(self) -> None:
+    def __init__(self, algorithms: Sequence[str] = (SHA256,)) -> None:
         """Know none yet."""
-        self._known: dict[object, str] = {}
+        self._algorithms = algorithms
+        self._known: dict[object, dict[str, str]] = {}
 
-    def of(self, entry: File) -> str:
-        """Return the digest of a file; one that was not copied is read. Raises as ``opened``."""
+    def of(self, entry: File, algorithm: str = SHA256) -> str:
+        """Return a hash of a file; one that was not copied is read. Raises as ``opened``.
+
+        It is empty for an algorithm that was not asked for.
+        """
         if entry.stored not in self._known:
-            self._known[entry.stored] = _digest(entry)
-        return self._known[entry.stored]
+            found = self._new()
+            _read(entry, found)
+            self._known[entry.stored] = _hex(found)
+        return self._known[entry.stored].get(algorithm, "")
+
+    def _new(self) -> Hashes:
+        return {each: hashlib.new(each, usedforsecurity=False) for each in self._algorithms}
 
     def copy(self, entry: File, source: int, out: int, progress: Progress) -> None:
         """Copy an open file into an open, empty one, with the entry's patch. Raises OSError."""
         status = os.fstat(source)
         sparse = status.st_blocks * 512 < status.st_size
-        found, size = hashlib.sha256(), 0
+        found, size = self._new(), 0
         for offset, block in _blocks(source, entry, FINE if sparse else SMALL):
-            found.update(block)
+            _update(found, block)
             if not sparse or block.count(0) < len(block):
                 _write(out, block, offset)
             size = offset + len(block)
             progress(len(block))
         if sparse:
             os.ftruncate(out, size)
-        self._known[entry.stored] = found.hexdigest()
+        self._known[entry.stored] = _hex(found)
 
 
-def _digest(entry: File) -> str:
+def _update(hashes: Hashes, block: bytes) -> None:
+    for each in hashes.values():
+        each.update(block)
+
+
+def _hex(hashes: Hashes) -> dict[str, str]:
+    return {name: each.hexdigest() for name, each in hashes.items()}
+
+
+def _read(entry: File, hashes: Hashes) -> None:
     if entry.content is not None:
-        return hashlib.sha256(entry.content).hexdigest()
+        _update(hashes, entry.content)
+        return
     source = opened(entry)
     try:
-        found = hashlib.sha256()
         for _, block in _blocks(source, entry):
-            found.update(block)
-        return found.hexdigest()
+            _update(hashes, block)
     finally:
         os.close(source)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from magicpak.output.copying import opened
 from magicpak.plan import Bundle, BundlePath, Entry, File
-from magicpak.stages.run import Run
+from magicpak.stages.run import Run, source_date
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +26,9 @@ def complete(run: Run, bundle: Bundle) -> Bundle:
 
 def _latest(environment: Mapping[str, str]) -> int | None:
     """Return the upper bound of times that SOURCE_DATE_EPOCH sets, in nanoseconds."""
-    epoch = environment.get("SOURCE_DATE_EPOCH", "")
-    if epoch.isascii() and epoch.isdecimal():
-        return int(epoch) * 10**9
+    seconds, epoch = source_date(environment), environment.get("SOURCE_DATE_EPOCH")
+    if seconds is not None:
+        return seconds * 10**9
     if epoch:
         log.warning("SOURCE_DATE_EPOCH=%s is ignored: it is not a number of seconds", epoch)
     return None

@@ -68,7 +68,7 @@ def _files(run: Run, packages: list[Package]) -> Iterator[Placed]:
     host = run.host
     for package in packages:
         origin = Origin(Why.RECORD, str(package))
-        copyrights = ()
+        copyrights: tuple[str, ...] = ()
         if package.type is PackageType.DEB:
             copyrights = run.inventory().licence_files(package)
         for path in (*OS_RELEASE, *RELEASES[package.type], *copyrights):

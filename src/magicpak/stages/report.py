@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from typing import TYPE_CHECKING
 
@@ -35,10 +34,11 @@ def explanation(run: Run, bundle: Bundle) -> Explanation:
     """Return the tree of why, and what is largest."""
     from magicpak.report import explanation  # noqa: PLC0415  as above
 
-    return explanation.explanation(facts(run, bundle), _lookups(run, bundle))
+    return explanation.explanation(facts(run, bundle), lookups(run, bundle))
 
 
-def _lookups(run: Run, bundle: Bundle) -> Lookups:
+def lookups(run: Run, bundle: Bundle) -> Lookups:
+    """Return what the loader's search has found."""
     from magicpak.report.tree import Lookups  # noqa: PLC0415  as above
 
     given = {each.path: each.place for each in run.inputs}
@@ -65,14 +65,3 @@ def _lookups(run: Run, bundle: Bundle) -> Lookups:
         for path, _ in bundle.excluded
     }
     return Lookups(places, rules, needs, missing, excluded)
-
-
-def documents(run: Run, bundle: Bundle) -> contextlib.AbstractContextManager[None]:
-    """Write the documents at the end of the body, unless that fails. Raises IoError."""
-    if run.options.report is None:
-        return contextlib.nullcontext()
-    with signals.held():  # an import may lose the exception of a signal
-        from magicpak.output import documents  # noqa: PLC0415  as above
-        from magicpak.report import document  # noqa: PLC0415  as above
-    content = document.document(facts(run, bundle))
-    return documents.written([(run.options.report, content)])

@@ -7,7 +7,7 @@ import functools
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -142,19 +142,26 @@ def _asked(options: Options) -> Asked | None:
 
 
 def _check_documents(options: Options, target: Destination) -> None:
-    """Refuse what cannot be written beside OUTPUT. Raises DocumentInvalid."""
+    """Refuse what cannot be written beside OUTPUT. Raises DocumentInvalid, FormatUnknown."""
+    wanted = [("--sbom", path) for path in options.sbom]
     if options.report is not None:
-        from magicpak.output import documents  # noqa: PLC0415  most runs write none
+        wanted.append(("--report", options.report))
+    if not wanted:
+        return
+    from magicpak.output import documents  # noqa: PLC0415  most runs write none
+    from magicpak.sbom import file_name  # noqa: PLC0415  as above
 
-        documents.check([("--report", options.report)], target.path)
+    for path in options.sbom:
+        file_name.check(path)
+    documents.check(wanted, target.path)
 
 
 def _digests(options: Options) -> Digests | None:
-    if options.report is None:
+    if options.report is None and not options.sbom:
         return None
-    from magicpak.output.hashing import Digests  # noqa: PLC0415  as above
+    from magicpak.output.hashing import SHA1, SHA256, Digests  # noqa: PLC0415  as above
 
-    return Digests()
+    return Digests((SHA256, SHA1) if options.sbom else (SHA256,))
 
 
 def _inventory(host: Host) -> Inventory:
@@ -169,6 +176,12 @@ def _temporary() -> str:
         return tempfile.gettempdir()
     except OSError as e:
         raise IoError.of(e) from e
+
+
+def source_date(environment: Mapping[str, str]) -> int | None:
+    """Return the seconds of SOURCE_DATE_EPOCH; None where it is not set, or no number."""
+    epoch = environment.get("SOURCE_DATE_EPOCH", "")
+    return int(epoch) if epoch.isascii() and epoch.isdecimal() else None
 
 
 def _user(options: Options, host: Host) -> User | None:

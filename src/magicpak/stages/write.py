@@ -9,7 +9,7 @@ import logging
 
 from magicpak.output import emit
 from magicpak.plan import Bundle
-from magicpak.stages import hints, report
+from magicpak.stages import documents, hints
 from magicpak.stages.run import Run
 from magicpak.system import signals
 
@@ -22,7 +22,7 @@ def write(run: Run, bundle: Bundle) -> Bundle:
     Raises IoError, DestinationNotEmpty, and what ``jail.check`` raises if the test fails.
     """
     if run.options.dry_run:
-        with report.documents(run, bundle):
+        with documents.written(run, bundle):
             return bundle
     with (
         run.show(bundle.totals[1]) as progress,
@@ -31,7 +31,7 @@ def write(run: Run, bundle: Bundle) -> Bundle:
         if run.options.test:
             with run.busy("testing"):
                 stage.rewrite(_test(run, bundle, stage.tree))
-        with report.documents(run, bundle):
+        with documents.written(run, bundle):
             stage.commit()
     return bundle
 
