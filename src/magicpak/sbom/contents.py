@@ -58,8 +58,9 @@ class Contents(NamedTuple):
 
     @property
     def modules(self) -> list[Module]:
-        """The modules of all files, sorted, each once."""
-        return sorted({module for file in self.files for module in file.modules})
+        """The modules of all files, sorted, each package URL once."""
+        found = sorted({module for file in self.files for module in file.modules}, reverse=True)
+        return sorted({module.purl: module for module in found}.values())
 
     def purl(self, package: Package) -> str:
         """Name a package."""

@@ -114,7 +114,11 @@ def _contact(email: str) -> dict[str, Any]:
 
 
 def _module(contents: Contents, module: Module) -> dict[str, Any]:
-    found = [{"location": file.path} for file in contents.files if module in file.modules]
+    found = [
+        {"location": file.path}
+        for file in contents.files
+        if module.purl in {each.purl for each in file.modules}
+    ]
     return {
         "bom-ref": module.purl,
         "type": "library",
@@ -140,12 +144,11 @@ def _properties(values: dict[str, str]) -> list[dict[str, str]]:
 
 
 def _file(file: Shipped) -> dict[str, Any]:
-    hashes = {"SHA-1": file.sha1, "SHA-256": file.sha256}
     return {
         "bom-ref": _ref(file.path),
         "type": "file",
         "name": file.path,
-        "hashes": [{"alg": alg, "content": value} for alg, value in hashes.items() if value],
+        "hashes": [{"alg": "SHA-256", "content": file.sha256}],
     }
 
 

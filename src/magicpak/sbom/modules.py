@@ -42,6 +42,9 @@ def of_go(version: str, text: str) -> Iterator[Module]:
     if version:
         yield Module("golang", "stdlib", version.split(maxsplit=1)[0].removeprefix("go"))
     found: list[Module] = []
+    path = re.search(r"^path\t(\S+)$", text, re.MULTILINE)
+    if path is not None and "\nmod\t" not in f"\n{text}":
+        found.append(Module("golang", path[1], ""))
     for line in text.split("\n"):
         kind, *fields = line.split("\t")
         if kind not in RECORDED or not fields or not fields[0]:

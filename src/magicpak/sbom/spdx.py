@@ -48,10 +48,8 @@ def document(contents: Contents) -> dict[str, Any]:
 
 
 def _packages(contents: Contents) -> Iterator[dict[str, Any]]:
+    # The distribution is told by the package URLs; syft would take a package of it for software.
     yield _described(BUNDLE, contents.name, "", "CONTAINER")
-    if contents.distribution.id:
-        system = contents.distribution
-        yield _described("SPDXRef-OperatingSystem", system.id, system.version, "OPERATING-SYSTEM")
     own = contents.files_by_package()
     for package in contents.packages:
         yield _package(contents, package, own[package])
@@ -128,8 +126,6 @@ def _file(file: Shipped) -> dict[str, Any]:
 
 def _relationships(contents: Contents) -> Iterator[dict[str, str]]:
     yield _relationship(DOCUMENT, "DESCRIBES", BUNDLE)
-    if contents.distribution.id:
-        yield _relationship(BUNDLE, "CONTAINS", "SPDXRef-OperatingSystem")
     for package in contents.packages:
         yield _relationship(BUNDLE, "CONTAINS", _package_id(contents, package))
     for module in contents.modules:

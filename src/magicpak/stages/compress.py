@@ -79,12 +79,24 @@ def compress(run: Run, bundle: Bundle) -> Bundle:
                 "upx would move", each.path, payload,
             )  # fmt: skip
             continue
+        if run.options.sbom or (run.asked is not None and run.asked.package_db):
+            _tell_hidden(run, file)
         with run.busy("compressing"):
             packed = upx(file, run.options.upx_arg, scratch=run.scratch, tool=run.options.upx)
         size = os.stat(packed).st_size
         run.notes.append(f"{each.path} has {size / file.size:.0%} of its size")
         bundle = bundle.change(_packing(elf, packed, size))
     return bundle
+
+
+def _tell_hidden(run: Run, file: File) -> None:
+    """Say what scanners find in a program, but not in its packed form."""
+    info = run.host.build_info(file)
+    found = {"its Go modules": info and info.go, "its crates": info and info.cargo}
+    hidden = " and ".join(what for what, recorded in found.items() if recorded)
+    if hidden:
+        advice = "the SBOM lists them" if run.options.sbom else "--sbom lists them"
+        log.warning("upx hides %s from scanners of %s; %s", hidden, file.source, advice)
 
 
 def _payload(file: File) -> int:

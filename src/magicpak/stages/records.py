@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from magicpak.plan import Bundle, BundlePath, File, Origin, Placed, Why, generated
+from magicpak.plan import Bundle, BundlePath, File, Link, Origin, Placed, Why, generated
 from magicpak.stages.run import Run
 from magicpak.system import signals
 
@@ -76,7 +76,8 @@ def _files(run: Run, packages: list[Package]) -> Iterator[Placed]:
                 continue
             parent, _, name = path.rpartition("/")
             # Packages of one source may share a directory by a link.
-            yield from host.entries(parent, BundlePath(parent), origin)
+            above = host.entries(parent, BundlePath(parent), origin)
+            yield from (each for each in above if isinstance(each.entry, Link))
             real = f"{host.real(parent)}/{name}"
             yield from host.entries(real, BundlePath(real), origin)
 

@@ -161,7 +161,8 @@ def _digests(options: Options) -> Digests | None:
         return None
     from magicpak.output.hashing import SHA1, SHA256, Digests  # noqa: PLC0415  as above
 
-    return Digests((SHA256, SHA1) if options.sbom else (SHA256,))
+    spdx = any(path.endswith(".spdx.json") for path in options.sbom)
+    return Digests((SHA256, SHA1) if spdx else (SHA256,))
 
 
 def _inventory(host: Host) -> Inventory:
