@@ -13,7 +13,7 @@ INT32, STRING, STRINGS = 4, 6, 8
 """Types of what a tag says (rpm's docs/manual/format_header.md)."""
 
 
-def header(name: str, *paths: str) -> bytes:
+def header(name: str, *paths: str, epoch: int | None = 1) -> bytes:
     """Describe a package as rpm does, with some of the tags."""
     texts = {1000: name, 1001: "1.2", 1002: "3", 1022: "noarch", 1044: f"{name}-1.2-3.src.rpm"}
     directories = sorted({path.rpartition("/")[0] + "/" for path in paths})
@@ -23,7 +23,7 @@ def header(name: str, *paths: str) -> bytes:
         index += struct.pack(">IIII", tag, STRING, len(data), 1)
         data += text.encode() + b"\0"
     data += b"\0" * (-len(data) % 4)
-    for tag, numbers in ((1116, indices), (1003, [1]), (1009, [10])):
+    for tag, numbers in ((1116, indices), (1003, [] if epoch is None else [epoch]), (1009, [10])):
         index += struct.pack(">IIII", tag, INT32, len(data), len(numbers))
         data += struct.pack(f">{len(numbers)}I", *numbers)
     for tag, strings in ((1117, [path.rpartition("/")[2] for path in paths]), (1118, directories)):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from magicpak.plan import Bundle, BundlePath, File, Link, Origin, Placed, Why, generated
+from magicpak.stages import exclude
 from magicpak.stages.run import Run
 from magicpak.system import signals
 
@@ -30,33 +31,36 @@ def add(run: Run, bundle: Bundle) -> Bundle:
     inventory = run.inventory()
     owners: dict[BundlePath, Package] = {}
     told: set[Package] = set()
-    looked_at, new = Bundle(), bundle
+    left_out: list[str] = [path for path, _ in bundle.excluded]
+    new = bundle
     while True:
         owners |= inventory.owners_in(new)
         packages = sorted(set(owners.values()) - told, key=lambda package: package[1:4])
         if not packages:
             break
         told.update(packages)
-        placed = list(_allowed(run, _files(run, packages)))
-        looked_at, bundle = bundle, bundle.add(placed)
-        new = Bundle({path: item for path, item in bundle if looked_at.get(path) is None})
+        before, bundle = bundle, bundle.add(_allowed(run, _files(run, packages), left_out))
+        new = Bundle({path: item for path, item in bundle if before.get(path) is None})
     if not told:
         log.warning("--with package-db has no effect: no known package has a file in the bundle")
-    made = records.records(_shipped(run, bundle, owners))
-    placed = [
-        generated(BundlePath(path), content, Origin(Why.RECORD, "the packages"))
-        for path, content in made
-    ]
     log.info("records of %d packages", len(told))
-    bundle = bundle.add(_allowed(run, placed)).settled()
+    origin = Origin(Why.RECORD, "the packages")
+    made = (
+        generated(BundlePath(path), content, origin)
+        for path, content in records.records(_shipped(run, bundle, owners))
+    )
+    bundle = bundle.add(_allowed(run, made, left_out)).settled()
+    exclude.tell_idle(run, run.excludes, left_out)
     bundle.refuse_below_files()
     return bundle
 
 
-def _allowed(run: Run, placed: Iterable[Placed]) -> Iterator[Placed]:
+def _allowed(run: Run, placed: Iterable[Placed], left_out: list[str]) -> Iterator[Placed]:
     """Leave out what is excluded."""
     for each in placed:
-        if not any(matches(each.path) for matches in run.excludes):
+        if any(matches(each.path) for matches in run.excludes):
+            left_out.append(each.path)
+        else:
             yield each
 
 
