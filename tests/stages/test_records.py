@@ -168,6 +168,15 @@ class TestOtherDatabases:
         assert scan.distribution == "fedora-40"
         assert (out / "etc/redhat-release").exists()
 
+    @pytest.mark.xfail(
+        strict=False, reason="syft 1.18 takes the size of a package for its epoch, if it has one"
+    )
+    def test_rpm_has_an_epoch(self, root: Path) -> None:
+        directory = root / "usr/lib/sysimage/rpm"
+        directory.mkdir(parents=True)
+        (directory / "Packages.db").write_bytes(ndb([header("tool", "/usr/bin/tool", epoch=2)]))
+        assert scanned(pack(root)).packages == {Seen("tool", "2:1.2-3", "noarch")}
+
     def test_apk_has_a_database_of_what_is_shipped(self, root: Path) -> None:
         look_at(root, {
             APK: (

@@ -5,6 +5,7 @@ What has no identifier in the SPDX License List becomes a ``LicenseRef-…`` wit
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -68,19 +69,24 @@ _EXCEPTIONS_BY_CASE = {name.lower(): name for name in EXCEPTIONS}
 
 
 def licence(said: Iterable[str], texts: Mapping[str, str] | None = None) -> Licence:
-    """Join what is said of licences; ``texts`` has those of the names that are no SPDX ids."""
+    """Join what is said of licences; ``texts`` has those of the names that are no SPDX ids.
+
+    A text of a whole expression is that of each name in it that has none.
+    """
     given, refs = texts or {}, dict[str, str]()
 
-    def term(words: str) -> str:
+    def term(whole: str, words: str) -> str:
         known = identifier(words)
         if known is not None:
             return known
-        text = given.get(words) or words
+        text = given.get(words) or given.get(whole) or words
         ref = reference(words, text)
         refs[ref] = text
         return ref
 
-    expressions = dict.fromkeys(_expression(each, term) for each in said if each.strip())
+    wholes = dict.fromkeys(each for each in said if each.strip())
+    rewritten = (_expression(each, functools.partial(term, each)) for each in wholes)
+    expressions = dict.fromkeys(rewritten)
     joined = _joined("AND", list(expressions)) if expressions else ""
     return Licence(joined, tuple(sorted(refs.items())))
 
