@@ -48,15 +48,15 @@ UNUSED = frozenset(
     {"importlib._bootstrap", "importlib._bootstrap_external"}
     # Imported by functions that magicpak never calls, and where they may fail to be.
     | {"argparse", "bz2", "click._termui_impl", "click._winconsole", "configparser", "ctypes"}
-    | {"doctest", "elftools.dwarf", "encodings.mbcs", "hashlib", "html", "importlib.metadata"}
+    | {"doctest", "elftools.dwarf", "encodings.mbcs", "html", "importlib.metadata"}
     | {"lzma", "plistlib", "pty", "rich.__main__", "rich._inspect", "rich._win32_console"}
     | {"rich._windows_renderer", "rich.json", "rich.syntax", "rich.traceback", "statistics"}
-    | {"tarfile", "tracemalloc", "webbrowser", "zipfile"}
+    | {"rich.markdown", "tarfile", "tracemalloc", "webbrowser", "zipfile"}
 )
 
 ABSENT = frozenset(
     # Their importers have Python code for the same.
-    {"_json", "_pickle", "_queue", "_typing", "_uuid", "termios", "unicodedata", "zlib"}
+    {"_json", "_pickle", "_queue", "_typing", "_uuid", "termios", "unicodedata"}
 )
 
 

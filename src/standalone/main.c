@@ -22,14 +22,15 @@ extern PyObject *PyInit__abc (void), *PyInit__ast (void), *PyInit__bisect (void)
   *PyInit__codecs (void), *PyInit__collections (void), *PyInit__datetime (void),
   *PyInit__functools (void), *PyInit__heapq (void), *PyInit__imp (void), *PyInit__io (void),
   *PyInit__locale (void), *PyInit__opcode (void), *PyInit__operator (void),
-  *PyInit__posixsubprocess (void), *PyInit__random (void), *PyInit__sha512 (void),
+  *PyInit__posixsubprocess (void), *PyInit__random (void), *PyInit__sha1 (void),
+  *PyInit__sha256 (void), *PyInit__sha512 (void),
   *PyInit__signal (void), *PyInit__socket (void), *PyInit__sre (void), *PyInit__stat (void),
   *PyInit__string (void), *PyInit__struct (void), *PyInit__thread (void),
   *PyInit__tokenize (void), *PyInit__tracemalloc (void), *PyInit__weakref (void),
   *PyInit_array (void), *PyInit_atexit (void), *PyInit_binascii (void), *PyInit_errno (void),
   *PyInit_fcntl (void), *PyInit_gc (void), *PyInit_grp (void),
   *PyInit_itertools (void), *PyInit_math (void), *PyInit_posix (void), *PyInit_pwd (void),
-  *PyInit_select (void), *PyInit_time (void), *PyMarshal_Init (void),
+  *PyInit_select (void), *PyInit_time (void), *PyInit_zlib (void), *PyMarshal_Init (void),
   *_PyWarnings_Init (void);
 
 struct _inittab _PyImport_Inittab[] = {
@@ -68,6 +69,8 @@ struct _inittab _PyImport_Inittab[] = {
   { "_opcode", PyInit__opcode },
   { "_posixsubprocess", PyInit__posixsubprocess },
   { "_random", PyInit__random },
+  { "_sha1", PyInit__sha1 },
+  { "_sha256", PyInit__sha256 },
   { "_sha512", PyInit__sha512 },
   { "_socket", PyInit__socket },
   { "_struct", PyInit__struct },
@@ -77,6 +80,7 @@ struct _inittab _PyImport_Inittab[] = {
   { "grp", PyInit_grp },
   { "math", PyInit_math },
   { "select", PyInit_select },
+  { "zlib", PyInit_zlib },
 
   { "_magicpak_kernel", PyInit__magicpak_kernel },
   { NULL, NULL }

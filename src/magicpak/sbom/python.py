@@ -6,7 +6,6 @@ The directory of a distribution's metadata is beside its modules, ``NAME.dist-in
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Iterator
 
@@ -52,9 +51,6 @@ def _distribution(
 
 
 def _listed(record: str) -> set[str]:
-    """Read the paths of RECORD."""
-    rows = csv.reader(record.replace("\0", "").splitlines())
-    try:
-        return {row[0] for row in rows if row}
-    except csv.Error:
-        return set()
+    """Read the paths of RECORD; one with a comma or a quote stands in quotes."""
+    rows = re.findall(r'^(?:"((?:[^"]|"")*)"|([^,"\n]+)),', record, re.MULTILINE)
+    return {quoted.replace('""', '"') or plain for quoted, plain in rows}

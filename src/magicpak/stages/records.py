@@ -43,7 +43,7 @@ def add(run: Run, bundle: Bundle) -> Bundle:
         new = Bundle({path: item for path, item in bundle if before.get(path) is None})
     if not told:
         log.warning("--with package-db has no effect: no known package has a file in the bundle")
-    log.info("records of %d packages", len(told))
+    run.notes.append(f"{len(told)} packages")
     origin = Origin(Why.RECORD, "the packages")
     made = (
         generated(BundlePath(path), content, origin)
