@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 
+from magicpak import Options, pack
 from magicpak.errors import Unsupported
 from magicpak.runtime import asked, literal
 from magicpak.runtime.kinds import KINDS
@@ -95,3 +98,11 @@ def test_a_code_set_is_spelled_as_in_the_directories() -> None:
     assert normalized("de_DE.UTF-8") == "de_DE.utf8"
     assert normalized("de_DE.ISO-8859-15@euro") == "de_DE.iso885915@euro"
     assert normalized("C.UTF-8") == "C.utf8"
+
+
+@pytest.mark.parametrize("name", ["addr2line", "ar", "aarch64-linux-gnu-objdump", "dash"])
+def test_tools_beside_a_compiler_and_shells_call_for_nothing(tmp_path: Path, name: str) -> None:
+    if not shutil.which(name):
+        pytest.fail(f"{name} is not installed")
+    facts = pack(Options((name,), str(tmp_path / "out"), dry_run=True)).facts
+    assert facts.hints == ()

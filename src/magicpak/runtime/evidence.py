@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from magicpak.host.script import is_shell
 from magicpak.runtime.kinds import KINDS, Kind
 from magicpak.runtime.subject import Reader, Subject
 
@@ -65,7 +66,8 @@ def _sign(kind: Kind, subject: Subject, reader: Reader, *, thorough: bool) -> Si
             if any(start in path for start in kind.paths):
                 return Sign(kind, subject, *(("needs", reads) if reads else ("names", path)))
     words = kind.static_words if static else kind.words
-    if words and subject.is_program and (thorough or imports & kind.beside):
+    itself = kind.name == "shell" and is_shell(subject.path)  # it may name itself
+    if words and subject.is_program and not itself and (thorough or imports & kind.beside):
         found = words & reader.mentions(subject).words
         if found:
             return Sign(kind, subject, "names", min(found).rstrip("\0"))

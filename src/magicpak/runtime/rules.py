@@ -166,7 +166,7 @@ RULES = (
          files="/usr/share/vim /etc/vim", kinds="terminfo",
          instead="python perl ruby tcl lua", but=r".*/(doc|tutor|lang)/.*"),
     # Programs with programs of their own
-    Rule("gcc", program=r"(?:.*-)?(?:gcc|g\+\+|cc|c\+\+|cpp|gfortran)(?:-\d+)?|(?:.*-linux-gnu-.*)",
+    Rule("gcc", program=r"(?:.*-)?(?:gcc|g\+\+|cc|c\+\+|cpp|gfortran)(?:-\d+)?",
          files="{prefix}/lib/gcc {prefix}/libexec/gcc /usr/include"
                " {prefix}/lib/*/*_nonshared.a {prefix}/lib64/*_nonshared.a"
                " /lib/*/libmvec.so.1 /lib64/libmvec.so.1",  # libm.so, a script of ld(1), names it
