@@ -38,6 +38,7 @@ def test_a_path_in_the_middle_of_a_text_is_an_example_and_no_evidence() -> None:
         ("/usr/share/app/data", True),
         ("share/app", True),
         ("/etc/app", True),
+        ("/usr/lib/../share/app", True),
         ("/usr/share", False),
         ("/usr/lib/x86_64-linux-gnu", False),
         ("/usr/lib/..", False),
