@@ -1,6 +1,6 @@
 """Measure magicpak beside the physical limit and the floor of any Python program.
 
-    python tests/benchmarks/run.py [--runs N] [--magicpak COMMAND] [CASE...]
+    python tests/benchmarks/run.py [--runs N] [--magicpak COMMAND] [--before COMMAND] [CASE...]
 
 Prints, for each case, the median wall time, CPU time and peak memory of several cold runs (each is
 a new process that writes a new OUTPUT), and the ratio to
@@ -8,7 +8,8 @@ a new process that writes a new OUTPUT), and the ratio to
   cp      `cp -a --parents` of exactly the files that the case bundles,
   python  `python -c 'import click, elftools.elf.elffile'`,
 
-each run in turn with it. It asserts nothing: machines differ, and only ratios in one run compare.
+and, if given, to the command of --before, the same of an earlier commit for one, each run in turn
+with it. It asserts nothing: machines differ, and only ratios in one run compare.
 Peak memory is that of the largest process of the run, which with --test is the tested program.
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -28,6 +30,7 @@ from pathlib import Path
 FLOOR = (sys.executable, "-c", "import click, elftools.elf.elffile")
 HUGE = 2 << 30  # bytes
 OPENED = 20_000  # files
+MANY = 20_000
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,16 @@ def median(runs: Sequence[Measured]) -> Measured:
     )
 
 
-def compare(
-    name: str, arguments: Sequence[str], magicpak: Sequence[str], room: Path, runs: int
+def compare(  # noqa: PLR0917
+    name: str,
+    arguments: Sequence[str],
+    magicpak: Sequence[str],
+    before: Sequence[str],
+    room: Path,
+    runs: int,
 ) -> None:
-    """Run a case, cp and the floor in turn, and print a line of the table."""
-    ours, limits, floors = [], [], []
+    """Run a case, cp, the floor and the earlier command in turn, and print a line of the table."""
+    ours, limits, floors, earlier = [], [], [], []
     files: list[str] = []
     for run in range(runs):
         # Each writes to a directory of its own, and the old ones stay until the case has ended: on
@@ -80,11 +88,14 @@ def compare(
         limits.append(measure(["xargs", "-0", "-a", str(listed(room, files)), "cp", "-a",
                                "--parents", "-t", str(copy)], bundle))  # fmt: skip
         floors.append(measure(FLOOR, room))
+        if before:
+            earlier.append(measure([*before, *arguments, str(room / f"before-{run}")], room))
     our, limit, floor = median(ours), median(limits), median(floors)
     print(  # noqa: T201  the table is what it is for
         f"| {name} | {our.wall:.3f} | {our.cpu:.3f} | {our.memory:.0f} | {limit.wall:.3f} "
         f"| {floor.wall:.3f} | {our.wall / limit.wall:.2f} | {our.wall / floor.wall:.2f} "
-        f"| {our.wall / (limit.wall + floor.wall):.2f} |",
+        f"| {our.wall / (limit.wall + floor.wall):.2f} | {our.cpu / limit.cpu:.2f} "
+        f"| {our.cpu / median(earlier).cpu if earlier else float('nan'):.2f} |",
         flush=True,
     )
 
@@ -138,6 +149,47 @@ def traced(room: Path) -> list[str]:
     return ["-d", "--dynamic-arg=-r", "--dynamic-arg=0", f"--dynamic-arg={room}/small", "/bin/grep"]
 
 
+def linked(room: Path) -> list[str]:
+    """Make many links to one file."""
+    (room / "links").mkdir()
+    (room / "links/file").touch()
+    for index in range(MANY):
+        (room / f"links/{index}").symlink_to("file")
+    return ["-i", "links", "/bin/true"]
+
+
+def without_libc(room: Path) -> list[str]:
+    """Make many programs whose libc is excluded."""
+    inputs = [str(shutil.copy("/bin/true", room / f"program-{index}")) for index in range(2_000)]
+    return ["-e", "**/libc.so.6", *inputs]
+
+
+def patterns(room: Path) -> list[str]:
+    """Match one tree by many patterns."""
+    small(5_000)(room)
+    globs = [f"smal[l{chr(0x100 + index)}]" for index in range(80)]
+    return [*(word for glob in globs for word in ("-i", glob)), "/bin/true"]
+
+
+def excludes(room: Path) -> list[str]:
+    """Hold many patterns against many files."""
+    small(MANY)(room)
+    globs = [f"**/no{index}*x" for index in range(500)]
+    return ["-i", "small", *(word for glob in globs for word in ("-e", glob)), "/bin/true"]
+
+
+def deep(room: Path) -> list[str]:
+    """Nest directories."""
+    here = os.getcwd()
+    os.chdir(room)
+    for _ in range(500):
+        os.mkdir("deep")
+        os.chdir("deep")
+        Path("file").touch()
+    os.chdir(here)
+    return ["-i", "deep", "/bin/true"]
+
+
 Make = Callable[[Path], list[str]]
 CASES: dict[str, Make] = {
     "ls": lambda _: ["/bin/ls"],
@@ -153,6 +205,13 @@ CASES: dict[str, Make] = {
     "small-10000": small(10_000),
     "small-50000": small(50_000),
     "trace-20000": traced,
+    "python-traced": lambda _: ["-d", "--dynamic-arg=-c", "--dynamic-arg=import ssl, json",
+                                "/usr/bin/python3"],
+    "links-20000": linked,
+    "libc-excluded-2000": without_libc,
+    "patterns-80": patterns,
+    "excludes-500": excludes,
+    "deep-500": deep,
 }  # fmt: skip
 
 
@@ -162,13 +221,20 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--magicpak", default=f"{sys.executable} -m magicpak")
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("--before", default="")
     options = parser.parse_args()
-    print("| case | wall s | CPU s | peak MiB | cp s | python s | / cp | / python | / both |")  # noqa: T201
-    print("| --- " * 9 + "|")  # noqa: T201
+    print(  # noqa: T201
+        "| case | wall s | CPU s | peak MiB | cp s | python s | / cp | / python | / both "
+        "| CPU / cp | CPU / before |"
+    )
+    print("| --- " * 11 + "|")  # noqa: T201
     for name in options.cases or CASES:
         with tempfile.TemporaryDirectory(prefix="magicpak-benchmark-") as room:
             arguments = CASES[name](Path(room))
-            compare(name, arguments, options.magicpak.split(), Path(room), options.runs)
+            compare(
+                name, arguments, options.magicpak.split(), options.before.split(), Path(room),
+                options.runs,
+            )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -85,6 +86,8 @@ class Elf(NamedTuple):
     versions: Versions = Versions()
     packed_relocations: bool = False
     """It has DT_RELR, which a loader that does not know it would pass over."""
+    imports: frozenset[str] | None = None
+    """The symbols that others define for a program; those of another object are read later."""
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -224,4 +227,15 @@ def _describe(image: Image, path: str, identity: tuple[int, int]) -> Elf:
             frozenset(dynamic.versions_defined()), tuple(dynamic.versions_needed())
         ),
         packed_relocations=bool(dynamic.number("DT_RELR")),
+        imports=_imports(dynamic) if own[-1] is not None else None,
     )
+
+
+def _imports(dynamic: Dynamic) -> frozenset[str] | None:
+    """Return the imports; none where the symbols are damaged, which the loader has its say about.
+
+    Most programs import the same functions, whose names are kept once.
+    """
+    with contextlib.suppress(*DAMAGE):
+        return frozenset(map(sys.intern, dynamic.imports()))
+    return None

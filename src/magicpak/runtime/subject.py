@@ -76,6 +76,8 @@ class Reader:
 
     def imports(self, subject: Subject) -> Set[str]:
         """Return which symbols others define for an object; none of one that cannot be read."""
+        if subject.elf.imports is not None:
+            return subject.elf.imports
         identity = subject.elf.identity
         if identity not in self._imports:
             self._imports[identity] = self._read_imports(subject.path)
