@@ -232,10 +232,10 @@ def _describe(image: Image, path: str, identity: tuple[int, int]) -> Elf:
 
 
 def _imports(dynamic: Dynamic) -> frozenset[str] | None:
-    """Return the imports; none where the symbols are damaged, which the loader has its say about.
+    """Return the imports; None for none, and where the symbols are damaged: the loader has its say.
 
     Most programs import the same functions, whose names are kept once.
     """
     with contextlib.suppress(*DAMAGE):
-        return frozenset(map(sys.intern, dynamic.imports()))
+        return frozenset(map(sys.intern, dynamic.imports())) or None
     return None
