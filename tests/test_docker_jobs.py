@@ -74,27 +74,29 @@ JOBS: dict[str, tuple[str, ...]] = {
 """Programs that rules name, and programs that none names, with arguments that use their data."""
 
 RUN = """\
-import json, os, shutil, subprocess, sys
-jobs, failed = json.load(open("/job/jobs.json")), 0
-for name, (program, *arguments) in jobs.items():
-    path = shutil.which(program)
+import concurrent.futures, json, os, shutil, subprocess, sys
+def differs(name, program, *arguments):
+    path, bundle = shutil.which(program), f"/bundles/{name}"
     pack = subprocess.run(
-        ["magicpak", "--with", "auto", path, "/bundle"], stderr=subprocess.PIPE, text=True)
+        ["magicpak", "--with", "auto", path, bundle], stderr=subprocess.PIPE, text=True)
     for directory in ("dev", "job"):
-        os.makedirs(f"/bundle/{directory}", exist_ok=True)
-    subprocess.run(["cp", "-a", "/dev/null", "/dev/urandom", "/bundle/dev/"])
-    subprocess.run("cp -a /job/. /bundle/job/", shell=True)
+        os.makedirs(f"{bundle}/{directory}", exist_ok=True)
+    subprocess.run(["cp", "-a", "/dev/null", "/dev/urandom", f"{bundle}/dev/"])
+    subprocess.run(["cp", "-a", "/job/.", f"{bundle}/job/"])
     def told(*before):
         run = subprocess.run(
             [*before, path, *arguments], stdin=subprocess.DEVNULL, cwd="/", timeout=60,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={"PATH": os.environ["PATH"]})
         return run.returncode, run.stdout, run.stderr
-    outside, inside = told(), told("chroot", "/bundle")
-    if outside[:2] != inside[:2] or outside[0] or pack.returncode:
-        failed += 1
+    outside, inside = told(), told("chroot", bundle)
+    differ = outside[:2] != inside[:2] or outside[0] or pack.returncode
+    if differ:
         print("DIFFERENT", name, outside, inside, pack.stderr, sep="\\n  ")
-    shutil.rmtree("/bundle")
-sys.exit(failed > 0)
+    shutil.rmtree(bundle)
+    return differ
+jobs = json.load(open("/job/jobs.json"))
+with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    sys.exit(any(list(pool.map(lambda name: differs(name, *jobs[name]), jobs))))
 """
 
 
