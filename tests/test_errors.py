@@ -32,6 +32,7 @@ from magicpak.plan import (
 )
 from magicpak.plan.patterns import InvalidPattern
 from magicpak.runtime.request import DataNotFound
+from magicpak.sbom.file_name import FormatUnknown
 from magicpak.stages.compress import CompressionFailed, NothingCompressed
 from magicpak.stages.packages import PackageNotFound
 from magicpak.system.process import TimedOut
@@ -58,6 +59,7 @@ EXAMPLES = {
     DataNotFound: ("zones=Mars/Base", "it is not here", "install tzdata"),
     InvalidPattern: ("a**", 1, "reason"),
     Unsupported: ("that does not work",),
+    FormatUnknown: ("sbom.json",),
     DestinationInvalid: ("out",),
     DestinationNotEmpty: ("out",),
     LookupFailed: ("libx.so", "/bin/app", ("/lib (default directory)",)),

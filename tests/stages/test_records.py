@@ -255,6 +255,13 @@ class TestBadInput:
         assert any(path.startswith(f"/{STATUS}/_") for path in written)
 
 
+def test_no_evidence_asks_for_records(root: Path) -> None:
+    look_at(root, dpkg({"tool": ["/usr/bin/tool"]}))
+    out = root.parent / "out"
+    done(magicpak("--sysroot", root, "/usr/bin/tool", out, "--with", "auto"))
+    assert not (out / "var").exists()
+
+
 def test_the_kind_takes_no_value(tmp_path: Path) -> None:
     message = failed(magicpak("--with", "package-db=x", "/bin/true", "out", cwd=tmp_path))
     assert message.startswith("--with package-db=x: package-db takes no value")

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -96,6 +97,12 @@ def owning(tree: Path) -> set[Seen]:
 
 def complaints(sbom: Path) -> list[str]:
     """Hold an SBOM against the official schema of its format."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the judges use is not ours
+        return _complaints(sbom)
+
+
+def _complaints(sbom: Path) -> list[str]:
     if sbom.name.endswith(".cdx.json"):
         from cyclonedx.schema import SchemaVersion
         from cyclonedx.validation.json import JsonStrictValidator
