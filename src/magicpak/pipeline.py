@@ -86,6 +86,10 @@ class Report(Totals):
         made._of = (run, bundle)
         return made
 
+    def __reduce__(self) -> tuple[type[Report], tuple[int, int]]:
+        """Pickle the numbers: the rest is of this process."""
+        return Report, (self.files, self.size)
+
     @functools.cached_property
     def facts(self) -> Facts:
         """Its entries and packages, found when asked for."""

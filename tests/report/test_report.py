@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 import stat
 from pathlib import Path
 from typing import Any
@@ -198,3 +199,8 @@ def test_the_library_has_the_same_facts(tmp_path: Path) -> None:
     names = [each.package.name for each in facts.packages]
     assert names == [each["name"] for each in report["packages"]]
     assert everything(out) == {str(entry.path) for entry in facts.entries}
+
+
+def test_a_report_of_another_process_has_its_numbers(tmp_path: Path) -> None:
+    report = pack(Options(("/bin/true",), str(tmp_path / "out")))
+    assert pickle.loads(pickle.dumps(report)) == report  # noqa: S301  from ourselves
