@@ -13,7 +13,7 @@ from magicpak.runtime import evidence, ruled
 from magicpak.runtime.asked import Asked
 from magicpak.runtime.kinds import KINDS, Says
 from magicpak.runtime.request import found
-from magicpak.runtime.subject import Reader, Subject
+from magicpak.runtime.subject import Subject
 from magicpak.stages.evidence import subjects
 from magicpak.stages.run import Run
 
@@ -74,7 +74,7 @@ def _lacks(run: Run, bundle: Bundle) -> Iterator[Lack]:
         for kind in KINDS
         if kind.name not in asked.without and not (asked.auto and kind.automatic)
     ]
-    for sign in evidence.signs(objects, Reader(run.host), kinds, thorough=thorough):
+    for sign in evidence.signs(objects, run.reader, kinds, thorough=thorough):
         kind = sign.kind
         if not there(kind.there):
             text = f"{kind.does} ({sign.short})"

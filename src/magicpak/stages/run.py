@@ -22,6 +22,7 @@ from magicpak.options import Options
 from magicpak.output.copying import Progress
 from magicpak.output.destination import Destination, destination
 from magicpak.plan import BundlePath, patterns
+from magicpak.runtime.subject import Reader
 from magicpak.stages.told import Told
 from magicpak.system import signals, workdir
 
@@ -77,6 +78,8 @@ class Run(NamedTuple):
     busy: Busy
     inventory: Callable[[], Inventory]
     """Returns the packages of the host; what they have is read when it is asked for."""
+    reader: Reader
+    """Reads what objects say of themselves, each once."""
     told: Told
     """What was said of the run, for its report."""
     notes: list[str]
@@ -126,7 +129,7 @@ def opened(
         inventory = functools.cache(functools.partial(_inventory, host))
         run = Run(
             options, includes, excludes, target, host, scratch, resolver, show, busy, inventory,
-            told or Told(), [], _digests(options), user,
+            Reader(host), told or Told(), [], _digests(options), user,
         )  # fmt: skip
         inputs = tuple(load(host, _on_path(host, path), options) for path in options.inputs)
         yield run._replace(inputs=inputs, asked=asked)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from magicpak.plan import Bundle, Placed
 from magicpak.runtime.asked import Asked
-from magicpak.runtime.subject import Reader
 from magicpak.stages.libraries import with_libraries
 from magicpak.stages.run import Run
 
@@ -28,7 +27,7 @@ class Search:
 
     def __init__(self, run: Run, asked: Asked) -> None:
         """Read nothing yet."""
-        self.run, self.asked, self.reader = run, asked, Reader(run.host)
+        self.run, self.asked, self.reader = run, asked, run.reader
         self.real = functools.cache(run.host.real)
 
     @property
