@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +239,24 @@ class TestModules:
                  each.get("purl", "")}  # fmt: skip
         assert found == {name for kind, name, _ in scan.others if kind == "go-module"}
         assert len(found) > 50
+
+    @pytest.mark.parametrize("damaged", [False, True])
+    def test_crates_are_those_that_cargo_auditable_records(
+        self, tmp_path: Path, damaged: bool
+    ) -> None:
+        crates = {"packages": [{"name": "serde", "version": "1.0.1", "source": "crates.io"}]}
+        data = b"no zlib" if damaged else zlib.compress(json.dumps(crates).encode())
+        numbers = ",".join(map(str, data))
+        compile_c(tmp_path / "tool", (
+            f'__attribute__((section(".dep-v0"), used)) unsigned char data[] = {{ {numbers} }};'
+            "int main(void) { return 0; }"
+        ))  # fmt: skip
+        out, sbom = tmp_path / "out", tmp_path / "s.cdx.json"
+        lines = done(magicpak("tool", "--sbom", sbom, out, cwd=tmp_path))
+        assert any("its list of crates is damaged" in line for line in lines) == damaged
+        found = components(json.loads(sbom.read_text())).get("pkg:cargo/serde@1.0.1")
+        expected = None if damaged else {"occurrences": [{"location": "/tool"}]}
+        assert (found and found["evidence"]) == expected
 
     @pytest.mark.needs("upx")
     def test_what_upx_hides_is_told_and_listed(self, tmp_path: Path) -> None:

@@ -163,8 +163,9 @@ def _digests(options: Options) -> Digests | None:
     if options.report is None and not options.sbom:
         return None
     from magicpak.output.hashing import SHA1, SHA256, Digests  # noqa: PLC0415  as above
+    from magicpak.sbom.file_name import SPDX  # noqa: PLC0415  as above
 
-    spdx = any(path.endswith(".spdx.json") for path in options.sbom)
+    spdx = any(path.endswith(SPDX) for path in options.sbom)
     return Digests((SHA256, SHA1) if spdx else (SHA256,))
 
 
