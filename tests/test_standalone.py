@@ -247,6 +247,17 @@ def test_it_traces_compresses_and_tests(single: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("busybox", "userns", "setpriv")
+def test_it_tells_the_same_of_a_bundle(single: Path, tmp_path: Path) -> None:
+    names = ("report.json", "s.cdx.json", "s.spdx.json")
+    told = []
+    for command in ([single], [sys.executable, "-m", "magicpak"]):
+        options = ("--report", names[0], "--sbom", names[1], "--sbom", names[2])
+        arguments = ("/bin/true", "out", "--dry-run", "--with", "package-db", *options)
+        subprocess.run([*command, *arguments], cwd=tmp_path, check=True)
+        told.append([(tmp_path / name).read_bytes() for name in names])
+    assert told[0] == told[1]
+
+
 def test_it_tests_without_privileges(single: Path) -> None:
     nobody = ("setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups")
     # Not below pytest's directory, into which no other user may look.
