@@ -46,6 +46,8 @@ class Command(click.Command):
         """Bring the arguments into click's form, then parse them; say which are missing."""
         try:
             rest = super().parse_args(ctx, self._adapt(ctx, args))
+            if ctx.resilient_parsing:  # a shell completes what is not whole yet
+                return rest
         except click.UsageError as e:
             e.ctx = e.ctx or ctx
             raise
@@ -118,6 +120,25 @@ class Option(click.Option):
         self.section = section
 
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Complete a value in a shell."""
+        return _completed(self, incomplete) or super().shell_complete(ctx, incomplete)
+
+
+class Argument(click.Argument):
+    """An argument whose value a shell completes."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Complete a value in a shell."""
+        return _completed(self, incomplete) or super().shell_complete(ctx, incomplete)
+
+
+def _completed(parameter: click.Parameter, incomplete: str) -> list[Any] | None:
+    from magicpak import completion  # noqa: PLC0415  only a shell asks for it
+
+    return completion.complete(parameter, incomplete)
+
+
 def _section(parameter: click.Parameter) -> str:
     return str(getattr(parameter, "section", GENERAL))
 
@@ -146,8 +167,8 @@ general = options(GENERAL)
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EPILOG,
 )
-@click.argument("inputs", metavar="<INPUT>...", nargs=-1)
-@click.argument("output", metavar="<OUTPUT>", required=False)
+@click.argument("inputs", cls=Argument, metavar="<INPUT>...", nargs=-1)
+@click.argument("output", cls=Argument, metavar="<OUTPUT>", required=False)
 @bundle("-i", "--include", metavar="GLOB", multiple=True,
         help="Bundle the files and directories that match, and the libraries they need.")
 @bundle("-e", "--exclude", metavar="GLOB", multiple=True,
@@ -263,7 +284,7 @@ def _occupy_standard_streams() -> None:
 
 def _status() -> int:
     try:
-        result = command.main(standalone_mode=False)
+        result = command.main(standalone_mode=False, complete_var="_MAGICPAK_COMPLETE")
     except click.UsageError as e:
         console.print_error(e.format_message())
         if e.ctx is not None:

@@ -14,6 +14,8 @@ PACKAGE_DB = "package-db"
 """The records of packages; no run-time data, and asked for by name alone."""
 KIND_NAMES = frozenset(kind.name for kind in KINDS)
 RULE_NAMES = frozenset(rule.name for rule in RULES)
+WITHOUT_NAMES = KIND_NAMES | RULE_NAMES
+WITH_NAMES = WITHOUT_NAMES | {AUTO, PACKAGE_DB}
 WITH_VALUES = frozenset({"gconv", "locale", "terminfo", "users", "zones"})
 
 
@@ -39,7 +41,7 @@ def parse(with_data: Iterable[str], without: Iterable[str]) -> Asked:
     auto, kinds, rules, package_db = False, dict[str, tuple[str, ...]](), set(), False
     for text in with_data:
         name, equals, values = text.partition("=")
-        _check("--with", name, KIND_NAMES | RULE_NAMES | {AUTO, PACKAGE_DB})
+        _check("--with", name, WITH_NAMES)
         if equals and (name not in WITH_VALUES or not all(values.split(","))):
             takes = f"takes no value, as {' and '.join(sorted(WITH_VALUES))} do"
             what = "has an empty value" if name in WITH_VALUES else takes
@@ -52,7 +54,7 @@ def parse(with_data: Iterable[str], without: Iterable[str]) -> Asked:
         if name in RULE_NAMES:
             rules.add(name)
     for name in without:
-        _check("--without", name, KIND_NAMES | RULE_NAMES)
+        _check("--without", name, WITHOUT_NAMES)
     return Asked(auto, kinds, rules, frozenset(without), package_db)
 
 
