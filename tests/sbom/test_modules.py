@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import struct
-import subprocess
 import zlib
 from pathlib import Path
 
@@ -98,13 +97,6 @@ class TestElf:
 
     def test_another_program_has_none(self) -> None:
         assert info(Path("/bin/sh")) == ("", "", b"")
-
-
-@pytest.mark.needs("rustc")
-def test_a_rust_program_that_was_not_audited_has_none(tmp_path: Path) -> None:
-    (tmp_path / "t.rs").write_text("fn main() {}")
-    subprocess.run(["rustc", "t.rs"], cwd=tmp_path, check=True, capture_output=True)
-    assert info(tmp_path / "t") == ("", "", b"")
 
 
 def test_go_modules_are_those_that_are_in_the_program() -> None:
