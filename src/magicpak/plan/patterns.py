@@ -62,8 +62,14 @@ def include(pattern: str) -> Include:
     # Several '**' in a row match the same as one, but multiply the time.
     pairs = itertools.pairwise(["", *_split(pattern)])
     parts = [part for before, part in pairs if {before, part} != {RECURSIVE}]
-    components = tuple(Component(part, _literal(part), _matcher(part)) for part in parts)
+    components = tuple(map(_component, parts))
     return Include(pattern, pattern.startswith("/"), components, pattern.endswith("/"))
+
+
+def _component(text: str) -> Component:
+    literal = _literal(text)
+    # To compile a pattern takes much longer than all that is done with a name.
+    return Component(text, literal, _matcher(text) if literal is None else literal.__eq__)
 
 
 def escape(path: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from magicpak.host import Host
 from magicpak.runtime import ruled
@@ -50,21 +51,27 @@ def by_name(host: Host, real: str) -> Iterator[str]:
     prefix = ruled.prefix(real)
     beside = () if PROGRAM.match(real) else (directory,)
     for parent in dict.fromkeys((*PARENTS, f"{prefix}/share", f"{prefix}/lib", *beside)):
-        for each in _listed(host, parent):
-            # To ask for the start is much faster than to look for a pattern.
-            if each.startswith(stems) and _called(each, stems):
-                path = f"{parent}/{each}"
-                if parent == "/etc" or host.directory_identity(path) is not None:
-                    yield path
+        for each in _called(_listed(host, parent), dict.fromkeys(stems)):
+            path = f"{parent}/{each}"
+            if parent == "/etc" or host.directory_identity(path) is not None:
+                yield path
 
 
-def _called(name: str, stems: Iterable[str]) -> bool:
-    return any(name.startswith(stem) and REST.match(name, len(stem)) for stem in stems)
+def _called(names: Sequence[str], stems: Iterable[str]) -> list[str]:
+    """List which of sorted names begin with a stem that ends there."""
+    found = set()
+    for stem in stems:
+        for at in range(bisect.bisect_left(names, stem), len(names)):
+            if not names[at].startswith(stem):
+                break
+            if REST.match(names[at], len(stem)):
+                found.add(names[at])
+    return sorted(found)
 
 
 @functools.lru_cache
 def _listed(host: Host, directory: str) -> tuple[str, ...]:
     try:
-        return tuple(host.names(directory))
+        return tuple(sorted(host.names(directory)))
     except OSError:
         return ()
