@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,13 +33,8 @@ _magicpak_completion
 def path(tmp_path: Path) -> str:
     """A PATH on which magicpak is the command that is tested."""
     (tmp_path / "bin").mkdir()
-    command = os.environ.get("MAGICPAK_COMMAND") or f"{sys.executable} -m magicpak"
-    script = tmp_path / "bin/magicpak"
-    installed = shutil.which("magicpak")
-    if "MAGICPAK_COMMAND" not in os.environ and installed:
-        script.symlink_to(installed)
-    else:
-        script.symlink_to(command)
+    installed = Path(sys.executable).with_name("magicpak")
+    (tmp_path / "bin/magicpak").symlink_to(os.environ.get("MAGICPAK_COMMAND") or installed)
     return f"{tmp_path}/bin:{os.environ['PATH']}"
 
 

@@ -23,9 +23,9 @@ pytestmark = pytest.mark.needs("static python", "cc", "root", "file", "unshare")
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "src"
 COMMAND_TESTS = (
-    "test_bad_input", "test_cli", "test_console", "test_pipeline", "host/test_collect",
-    "host/test_globbing", "host/test_sysroot", "stages/test_dynamic", "stages/test_exclude",
-    "stages/test_include", "stages/test_inputs", "stages/test_mkdir",
+    "test_bad_input", "test_cli", "test_completion", "test_console", "test_pipeline",
+    "host/test_collect", "host/test_globbing", "host/test_sysroot", "stages/test_dynamic",
+    "stages/test_exclude", "stages/test_include", "stages/test_inputs", "stages/test_mkdir",
 )  # fmt: skip
 
 # A directory with /proc, in which nothing else is: mounts end with the namespace.

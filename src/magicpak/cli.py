@@ -119,7 +119,6 @@ class Option(click.Option):
         super().__init__(*args, **settings)
         self.section = section
 
-
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
         """Complete a value in a shell."""
         return _completed(self, incomplete) or super().shell_complete(ctx, incomplete)
