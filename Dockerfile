@@ -28,16 +28,19 @@ ENTRYPOINT ["/magicpak"]
 
 FROM ${BASE_IMAGE}
 
-# A base image may bring a compiler of its own. Debian 12 has upx among its backports only.
+# A base image may bring a compiler of its own. Debian 12 has upx among its backports only, which
+# are on the mirror that the image has.
 RUN set -e; \
     . /etc/os-release; \
+    apt-get update; \
     if [ "$VERSION_CODENAME" = bookworm ]; then \
-      echo "deb http://deb.debian.org/debian bookworm-backports main" \
-        > /etc/apt/sources.list.d/backports.list; \
+      mirror=$(apt-get indextargets --format '$(REPO_URI)' \
+        'Created-By: Packages' 'Codename: bookworm' 'Component: main' | head -n 1); \
+      echo "deb $mirror bookworm-backports main" > /etc/apt/sources.list.d/backports.list; \
+      apt-get update; \
     fi; \
     compiler=; \
     command -v cc > /dev/null || compiler="gcc libc6-dev"; \
-    apt-get update; \
     apt-get install -y --no-install-recommends busybox-static strace upx-ucl $compiler; \
     rm -rf /var/lib/apt/lists/*
 
