@@ -350,3 +350,21 @@ def test_each_option_of_the_contract_is_in_the_help() -> None:
     shown = magicpak("--help").stdout
     for option in (*SINGLE, *REPEATABLE, *FLAGS, "--help", "--version"):
         assert f"{option} " in shown.replace("\n", " ")
+
+
+@pytest.mark.parametrize(("args", "status", "streams"), [
+    (("/bin/true", "out"), 0, (False, False)),
+    (("--explain", "/bin/true", "out"), 0, (True, False)),
+    (("--report", "-", "/bin/true", "out"), 0, (True, False)),
+    (("-v", "/bin/true", "out"), 0, (False, True)),
+    (("/no/such/program", "out"), 1, (False, True)),
+    (("--no-such-option", "/bin/true", "out"), 2, (False, True)),
+])  # fmt: skip
+def test_the_exit_status_and_streams_are_those_that_the_readme_tells(
+    tmp_path: Path, args: tuple[str, ...], status: int, streams: tuple[bool, bool]
+) -> None:
+    run = magicpak(*args, cwd=tmp_path)
+    assert run.returncode == status
+    assert (run.stdout != "", run.stderr != "") == streams
+    assert run.stderr.startswith("error: ") == (status != 0)
+    assert (tmp_path / "out").exists() == (status == 0)

@@ -75,7 +75,7 @@ def test_labels_are_coloured_only_on_a_terminal(
 @pytest.fixture
 def colourless(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """An environment that says nothing of colours."""
-    for name in ("NO_COLOR", "FORCE_COLOR", "TERM"):
+    for name in ("NO_COLOR", "FORCE_COLOR", "TERM", "CI"):
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
 
@@ -92,7 +92,10 @@ def colourless(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         (True, {"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
         (True, {"TERM": "dumb", "FORCE_COLOR": "1"}, True),
         (False, {}, False),
+        (True, {"CI": "true"}, True),
+        (True, {"CI": "true", "NO_COLOR": "1"}, False),
         (False, {"TERM": "xterm"}, False),
+        (False, {"CI": "true"}, False),
         (False, {"FORCE_COLOR": "1"}, True),
         (False, {"FORCE_COLOR": ""}, False),
         (False, {"FORCE_COLOR": "1", "NO_COLOR": "x"}, False),
