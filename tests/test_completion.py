@@ -76,3 +76,9 @@ def test_files_and_directories_are_the_shells_part(words: tuple[str, ...], kind:
     settings = {"_MAGICPAK_COMPLETE": "bash_complete", "COMP_CWORD": str(len(words))}
     run = magicpak(COMP_WORDS=line, **settings)
     assert run.stdout == f"{kind},{words[-1]}\n"
+
+
+def test_the_help_tells_how_each_shell_is_told() -> None:
+    shown = magicpak("--help").stdout
+    for shell in ("bash", "zsh", "fish"):
+        assert f"{shell}_source" in shown

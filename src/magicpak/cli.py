@@ -25,7 +25,19 @@ GENERAL = "General"
 
 PATH_MAX = 4096
 """Bytes of a path (limits.h): no tree that can be walked by paths is deeper than half of it."""
-EPILOG = "Full documentation, with Dockerfiles to start from, is in the README."
+
+EPILOG = """
+Exit status: 0 done; 1 the job failed, for the reason in the last line of stderr; 2 the command line
+is wrong; 128 + N signal N ended it.
+
+Environment: NO_COLOR and FORCE_COLOR decide on colours, which else are for terminals, but for
+TERM=dumb. CC is the C compiler.
+
+Shells complete options, names and files after: eval "$(_MAGICPAK_COMPLETE=bash_source magicpak)",
+or zsh_source, or for fish: _MAGICPAK_COMPLETE=fish_source magicpak | source
+
+Full documentation, with Dockerfiles to start from, is in the README.
+"""
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
