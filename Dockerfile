@@ -1,6 +1,6 @@
 # Images with magicpak in them, from this checkout:
 #
-#   docker build --target magicpak -t magicpak/magicpak .
+#   docker build --target magicpak -t magicpak .
 #     nothing but the file /magicpak, to copy it from
 #   docker build --build-arg BASE_IMAGE=debian:trixie -t magicpak/debian:trixie .
 #     an image based on Debian or Ubuntu, with magicpak and all that it can use

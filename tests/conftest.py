@@ -121,5 +121,5 @@ def engine() -> Iterator[Engine]:
 def single(engine: Engine) -> str:
     """The image that holds the single file."""
     engine.base("bookworm", slim=True)
-    engine.build(ROOT, "magicpak/magicpak", "--target", "magicpak")
-    return "magicpak/magicpak"
+    engine.build(ROOT, "magicpak", "--target", "magicpak")
+    return "magicpak"

@@ -57,7 +57,7 @@ def base_of(example: str) -> str:
 def test_an_example_ends_with_nothing_but_its_bundle(example: str) -> None:
     text = (ROOT / "example" / example / "Dockerfile").read_text()
     assert re.fullmatch(r"debian:\w+-slim", base_of(example))
-    assert "\nCOPY --from=magicpak/magicpak /magicpak /usr/bin/magicpak\n" in text
+    assert "\nCOPY --from=magicpak /magicpak /usr/bin/magicpak\n" in text
     assert "\nFROM scratch\nCOPY --from=0 /bundle /.\n" in text
 
 
@@ -167,7 +167,7 @@ class TestWithAnEngine:
         base = engine.base("bookworm", slim=True)
         (tmp_path / "Dockerfile").write_text(
             f"FROM {base}\n"
-            "COPY --from=magicpak/magicpak /magicpak /usr/bin/magicpak\n"
+            "COPY --from=magicpak /magicpak /usr/bin/magicpak\n"
             "RUN magicpak --merged-usr /usr/bin/find /bundle --install-to /bin/lookup\n"
             f"FROM {base}\n"
             "COPY --from=0 /bundle /.\n"

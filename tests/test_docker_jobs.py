@@ -112,7 +112,7 @@ def test_programs_print_the_same_in_their_bundles(
     (tmp_path / "Dockerfile").write_text(
         f"FROM debian:{suite}\n"
         f"RUN apt-get update && apt-get install -y --no-install-recommends {PACKAGES}\n"
-        "COPY --from=magicpak/magicpak /magicpak /usr/bin/magicpak\n"
+        "COPY --from=magicpak /magicpak /usr/bin/magicpak\n"
         "COPY . /job\n"
         "RUN python3 /job/run.py\n"
     )

@@ -30,7 +30,7 @@ echo "$(id -un): $(echo 'select 42' | postgres --single -D {DATA} postgres | gre
 DOCKERFILE = f"""\
 FROM debian:bookworm
 RUN apt-get update && apt-get install -y --no-install-recommends postgresql strace busybox-static
-COPY --from=magicpak/magicpak /magicpak /usr/bin/magicpak
+COPY --from=magicpak /magicpak /usr/bin/magicpak
 COPY exercise.sh test.sh /
 ENV PATH={BIN}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 WORKDIR /var/lib/postgresql

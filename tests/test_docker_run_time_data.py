@@ -100,7 +100,7 @@ def dockerfile(suite: str) -> str:
         f"RUN apt-get update && apt-get install -y --no-install-recommends {packages}",
         "COPY . /",
         "RUN bash /authority.sh",
-        "COPY --from=magicpak/magicpak /magicpak /usr/bin/magicpak",
+        "COPY --from=magicpak /magicpak /usr/bin/magicpak",
     ]
     if "golang" in packages:
         lines += [
