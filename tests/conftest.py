@@ -7,14 +7,16 @@ import itertools
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from support import docker_engine, programs
+from support import docker_engine, examples, programs
 from support.docker_engine import Engine
+from support.examples import Built
 from support.programs import Compile
 
 ROOT = Path(__file__).parents[1]
@@ -30,9 +32,11 @@ def _strace_works() -> bool:
 
 def _unshares(namespace: str) -> bool:
     tool = shutil.which("unshare")
-    return tool is not None and subprocess.run(
-        [tool, namespace, "true"], capture_output=True, check=False
-    ).returncode == 0
+    return (
+        tool is not None
+        and subprocess.run([tool, namespace, "true"], capture_output=True, check=False).returncode
+        == 0
+    )
 
 
 def _static_python() -> bool:
@@ -123,3 +127,21 @@ def single(engine: Engine) -> str:
     engine.base("bookworm", slim=True)
     engine.build(ROOT, "magicpak", "--target", "magicpak")
     return "magicpak"
+
+
+@pytest.fixture(scope="session")
+def built(engine: Engine, single: str, request: pytest.FixtureRequest) -> Iterator[Built]:
+    """Build examples by name; print how large they are at the end."""
+    assert single
+    rows = ["", "| image | size | base | its size | with the program installed |"]
+
+    @functools.cache
+    def build(name: str) -> str:
+        image = examples.build(name, engine)
+        rows.append(examples.measure(name, engine).row())
+        return image
+
+    yield build
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        sys.stdout.write("\n".join([*rows, ""]))
