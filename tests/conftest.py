@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -131,17 +132,28 @@ def single(engine: Engine) -> str:
 
 @pytest.fixture(scope="session")
 def built(engine: Engine, single: str, request: pytest.FixtureRequest) -> Iterator[Built]:
-    """Build examples by name; print how large they are at the end."""
+    """Build examples by name; print how large they are at the end.
+
+    All that the tests of this session ask for are being built from the first call on.
+    """
     assert single
+
+    builds: dict[str, Future[str]] = {}
+
+    def build(name: str) -> Future[str]:
+        if name not in builds:
+            builds[name] = pool.submit(examples.build, name, engine)
+        return builds[name]
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for item in request.session.items:
+            if (name := examples.tested_by(item.name)) is not None:
+                build(name)
+        yield lambda name: build(name).result()
+        pool.shutdown(cancel_futures=True)
+    whole = [name for name, each in builds.items() if not each.cancelled() and not each.exception()]
     rows = ["", "| image | size | base | its size | with the program installed |"]
-
-    @functools.cache
-    def build(name: str) -> str:
-        image = examples.build(name, engine)
-        rows.append(examples.measure(name, engine).row())
-        return image
-
-    yield build
+    rows += [examples.measure(name, engine).row() for name in sorted(whole)]
     capture = request.config.pluginmanager.get_plugin("capturemanager")
     with capture.global_and_fixture_disabled():
         sys.stdout.write("\n".join([*rows, ""]))

@@ -39,6 +39,13 @@ def names() -> list[str]:
     return sorted(path.parent.name for path in DIRECTORY.glob("*/Dockerfile"))
 
 
+def tested_by(test: str) -> str | None:
+    """Return the example that a test is named after, or its parameter; None for other tests."""
+    title, _, parameter = test.removesuffix("]").partition("[")
+    name = parameter or title.removeprefix("test_").replace("_", "-")
+    return name if name in names() else None
+
+
 def text(name: str) -> str:
     """Return the Dockerfile of an example."""
     return (DIRECTORY / name / "Dockerfile").read_text()
