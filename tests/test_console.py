@@ -265,3 +265,12 @@ def test_a_terminal_shows_the_stage_that_takes_long(tmp_path: Path) -> None:
         assert text in shown
         assert "\x1b[?25h" in shown  # the cursor is there again
         assert text not in done(magicpak(*args, tmp_path / f"{text}-quiet"))
+
+
+@pytest.mark.needs("busybox", "root")
+def test_the_copy_is_no_longer_shown_while_the_bundle_is_tested(tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(bytes(40 << 20))
+    command = [sys.executable, "-c", SLOW_DISK, "-i", "big", "-t", "--test-command=sleep 1.2"]
+    status, shown = on_terminal(tmp_path, *command, "/bin/sleep", "out")
+    assert status == 0
+    assert 0 <= shown.rindex("copying") < shown.index("testing")

@@ -219,9 +219,12 @@ class _Bar:
         self._done = 0
         self._begin = time.monotonic()
         self._shown: Any = None
+        self._stopped = False
 
     def advance(self, count: int) -> None:
         self._done += count
+        if self._stopped:
+            return
         if self._shown is None:
             if time.monotonic() - self._begin < PATIENCE:
                 return
@@ -230,6 +233,7 @@ class _Bar:
         display.update(task, completed=self._done)
 
     def stop(self) -> None:
+        self._stopped = True
         if self._shown is not None:
             self._shown[0].stop()
 

@@ -66,6 +66,7 @@ def entries(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
     "args",
     [
         ("/bin/ls",),
+        ("/usr/bin/clang-format",),
         ("--with", "auto", "/usr/bin/curl"),
         ("--dynamic", "--dynamic-arg=-c", "--dynamic-arg=import json", "/usr/bin/python3"),
         ("--compress", "--user", "nobody", "--mkdir", "/tmp", "-i", "/etc/pass*", "/bin/ls"),
@@ -143,7 +144,7 @@ def test_names_that_are_no_text_are_escaped(tmp_path: Path) -> None:
     assert f"{tmp_path}/d/\\xff\n" in entries(report)
 
 
-def test_holes_and_packed_files_have_the_digest_of_what_is_written(tmp_path: Path) -> None:
+def test_a_file_with_holes_has_the_digest_of_what_is_written(tmp_path: Path) -> None:
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(5_000_000)
         file.seek(3_000_000)

@@ -5,6 +5,7 @@ Without a bundle to write (``--dry-run``), write what is told of it (``--report`
 
 from __future__ import annotations
 
+import contextlib
 import logging
 
 from magicpak.output import emit
@@ -24,10 +25,10 @@ def write(run: Run, bundle: Bundle) -> Bundle:
     if run.options.dry_run:
         with documents.written(run, bundle):
             return bundle
-    with (
-        run.show(bundle.totals[1]) as progress,
-        emit.staged(bundle, run.target, progress, run.digests) as stage,
-    ):
+    with contextlib.ExitStack() as stack:
+        # What is shown of the copy ends with it: a terminal has room for one display.
+        with run.show(bundle.totals[1]) as progress:
+            stage = stack.enter_context(emit.staged(bundle, run.target, progress, run.digests))
         if run.options.test:
             with run.busy("testing"):
                 stage.rewrite(_test(run, bundle, stage.tree))
