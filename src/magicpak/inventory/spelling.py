@@ -60,6 +60,8 @@ class Spellings:
                 parent, name = self._split(path)
                 ways = self._ways_to(parent)
             place = ways.place + name
+            if place == path:
+                place = path  # a text that has been hashed
             places[path] = spelled[place] = place
             for other in ways.others:
                 spelled[other + name] = place
