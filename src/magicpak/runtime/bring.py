@@ -7,11 +7,8 @@ import re
 from collections.abc import Iterator
 
 from magicpak.plan import BundlePath, Directory, Meta, Placed, generated
-from magicpak.runtime.gconv import gconv
 from magicpak.runtime.kinds import CERTIFICATE_PATHS
-from magicpak.runtime.locales import locale
 from magicpak.runtime.request import Bring, Request
-from magicpak.runtime.rescue import busybox, shell
 
 NSSWITCH = BundlePath("/etc/nsswitch.conf")
 NAMES = ("/etc/services", "/etc/protocols", "/etc/host.conf", "/etc/gai.conf")
@@ -126,6 +123,37 @@ def tmp(request: Request) -> Iterator[Placed]:
     """Make the directories for temporary files (hier(7))."""
     for path in ("/tmp", "/var/tmp"):  # noqa: S108  of the bundle
         yield Placed(BundlePath(path), Directory(Meta(0o1777)), request.origin)
+
+
+# What few programs need is imported where one does.
+
+
+def gconv(request: Request) -> Iterator[Placed]:
+    """Bring modules of iconv(3)."""
+    from magicpak.runtime import gconv as kind  # noqa: PLC0415
+
+    return kind.gconv(request)
+
+
+def locale(request: Request) -> Iterator[Placed]:
+    """Bring locales, and translations."""
+    from magicpak.runtime import locales  # noqa: PLC0415
+
+    return locales.locale(request)
+
+
+def shell(request: Request) -> Iterator[Placed]:
+    """Bring /bin/sh."""
+    from magicpak.runtime import rescue  # noqa: PLC0415
+
+    return rescue.shell(request)
+
+
+def busybox(request: Request) -> Iterator[Placed]:
+    """Bring busybox with its applets."""
+    from magicpak.runtime import rescue  # noqa: PLC0415
+
+    return rescue.busybox(request)
 
 
 BRING: dict[str, Bring] = {

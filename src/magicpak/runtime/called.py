@@ -24,12 +24,6 @@ SHARE = (
     "applications icons pixmaps metainfo appdata menu mime dbus-1 polkit-1 xsessions vim emacs"
     r" apport fish/vendor\w* zsh/vendor\w* doc-base man info locale"
 )
-FOR_OTHERS = re.compile(
-    rf"/etc/(?:{ETC.replace(' ', '|')})(?:[./].*)?/.*|/s?bin/.*|/lib(?:64)?/.*"
-    rf"|/usr/(?:s?bin|games|local|include|lib/(?:{LIB.replace(' ', '|')})"
-    rf"|share/(?:{SHARE.replace(' ', '|')}))(?:/.*)?"
-)
-"""What packages put there is for programs of others, or comes where something needs it."""
 CATALOGUE = re.compile(r"/usr/share/locale(?:-langpack)?/")
 PROGRAM = re.compile(r"/(?:usr/)?(?:s?bin|games)/")
 MANY = 12
@@ -39,6 +33,21 @@ STEM = re.compile(r"(?:lib)?([A-Za-z][\w+-]*?[A-Za-z+]{2})(?:[-_.]?\d[\w.]*)?(?:
 """The name of a program or library, without version; so are its directories called."""
 REST = re.compile(r"[-._\d]|rc$|$")
 PARENTS = ("/etc", "/usr/share", "/usr/lib", "/usr/libexec")
+
+
+@functools.cache
+def _for_others() -> re.Pattern[str]:
+    # Not before it is used: to compile it takes milliseconds.
+    return re.compile(
+        rf"/etc/(?:{ETC.replace(' ', '|')})(?:[./].*)?/.*|/s?bin/.*|/lib(?:64)?/.*"
+        rf"|/usr/(?:s?bin|games|local|include|lib/(?:{LIB.replace(' ', '|')})"
+        rf"|share/(?:{SHARE.replace(' ', '|')}))(?:/.*)?"
+    )
+
+
+def for_others(path: str) -> bool:
+    """Tell whether what packages put there is for others, or comes where something needs it."""
+    return _for_others().fullmatch(path) is not None
 
 
 def by_name(host: Host, real: str) -> Iterator[str]:

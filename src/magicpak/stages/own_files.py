@@ -149,7 +149,7 @@ def _owned(
         # What a link of /etc leads to: the alternatives, or what is enabled.
         linked = entry.origin.why is Why.LINK and entry.origin.of.startswith("/etc/")
         chosen = linked and entry.origin.of in brought and not isinstance(entry.entry, Directory)
-        others = entry.path != each.path and called.FOR_OTHERS.fullmatch(entry.path)
+        others = entry.path != each.path and called.for_others(entry.path)
         if (own[each](entry.path) or chosen) and not others and not _is_held_back(host, entry):
             brought[entry.path] = entry
     return list(brought.values())
@@ -255,6 +255,6 @@ def of_package(search: Search, program: str, *, whole: bool) -> Iterator[Placed]
             for path in (*chosen, *filter(called.STATE.fullmatch, inventory.files(each))):
                 is_directory = host.directory_identity(path) is not None
                 wanted = is_directory == bool(called.STATE.fullmatch(path))
-                if wanted and not called.FOR_OTHERS.fullmatch(path):
+                if wanted and not called.for_others(path):
                     entries = host.entries(path, host.place(path), origin)
                     yield from (entry for entry in entries if not _is_held_back(host, entry))
