@@ -100,7 +100,7 @@ def _named(request: Request, names: Set[str]) -> set[str]:
     found: set[str] = set()
     sure = names - WORDS
     for subject in request.subjects:
-        if subject.is_program:
+        if subject.is_program and subject.elf.runs:
             for piece in request.reader.constants(subject.path):
                 found.update(name for name in sure if b"\0%b\0" % os.fsencode(name) in piece)
     for path, item in request.bundle:
