@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -144,3 +145,33 @@ def read(master: int) -> bytes:
         return os.read(master, 65536)
     except OSError:  # EIO: nobody has the other end open any more
         return b""
+
+
+@pytest.mark.needs("strace", "curl", "clang-format", "python3")
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--with", "auto", "/usr/bin/curl"),
+        ("/usr/bin/clang-format",),
+        ("--dynamic", "--dynamic-arg=-c", "--dynamic-arg=import json", "/usr/bin/python3"),
+    ],
+)
+def test_each_entry_of_a_real_program_has_one_line(tmp_path: Path, args: tuple[str, ...]) -> None:
+    run = magicpak("-n", "--explain", "--report", tmp_path / "report", *args, tmp_path / "out")
+    assert run.returncode == 0, run.stderr
+    told = json.loads((tmp_path / "report").read_text())["entries"]
+    entries = {entry["path"]: entry["type"] for entry in told}
+    tree = run.stdout.split("\n\n")[0].splitlines()[1:]
+    shown: list[str] = []
+    for line in tree:
+        text = re.sub(r"^(?:\s*[\d.]+ [kMGT]?B){0,2}\s+", "", line)
+        text = re.sub(r" \([^()]*\)$", "", text)
+        if not text.startswith("/"):
+            continue  # a reason, or a mention
+        path = ""
+        for part in text.split(" -> "):
+            path = part if part.startswith("/") else f"{path.rpartition('/')[0]}/{part}"
+            shown.append(path.rstrip("/"))
+    assert [path for path in entries if path not in shown] == []
+    directories = [path for path, kind in entries.items() if kind == "directory"]
+    assert [path for path in directories if shown.count(path) != 1] == []
