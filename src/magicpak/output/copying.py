@@ -110,8 +110,9 @@ def _data_ranges(fd: int, size: int) -> Iterator[tuple[int, int]]:
 
 def _copy_range(source: int, out: int, start: int, end: int, progress: Progress) -> int:
     """Copy up to ``end``, and return the offset reached: the source may have become shorter."""
+    pair = (os.fstat(source).st_dev, os.fstat(out).st_dev)
     while start < end:
-        count = _copy_some(source, out, start, min(CHUNK, end - start))
+        count = _copy_some(source, out, start, min(CHUNK, end - start), pair)
         if count == 0:
             break
         progress(count)
@@ -123,9 +124,8 @@ _refusing: set[tuple[int, int]] = set()
 """The pairs of devices for which the kernel has answered that it does not copy between them."""
 
 
-def _copy_some(source: int, out: int, start: int, wanted: int) -> int:
+def _copy_some(source: int, out: int, start: int, wanted: int, pair: tuple[int, int]) -> int:
     count = 0
-    pair = (os.fstat(source).st_dev, os.fstat(out).st_dev)
     if pair not in _refusing:
         try:
             count = os.copy_file_range(source, out, wanted, start, start)
