@@ -36,6 +36,7 @@ class Inventory:
         """Ask about the files of this host."""
         self._host = host
         self._told: set[tuple[Package, ...]] = set()
+        self._latest: tuple[Bundle, Mapping[BundlePath, Package]] | None = None
 
     def owner(self, path: str) -> Package | None:
         """Return the package that a path of the host belongs to."""
@@ -65,8 +66,16 @@ class Inventory:
             found |= {place: found[end] for place in leads if (end := _end(place, leads)) in found}
         return {path: found[place] for path, place in places.items() if place in found}
 
-    def owners_in(self, bundle: Bundle) -> dict[BundlePath, Package]:
-        """Return the packages of the entries of a plan, each by where it comes from."""
+    def owners_in(self, bundle: Bundle) -> Mapping[BundlePath, Package]:
+        """Return the packages of the entries of a plan, each by where it comes from.
+
+        The account, the report and the explanation of a run ask for the same plan.
+        """
+        if self._latest is None or self._latest[0] is not bundle:
+            self._latest = (bundle, self._owners_in(bundle))
+        return self._latest[1]
+
+    def _owners_in(self, bundle: Bundle) -> Mapping[BundlePath, Package]:
         sources = {path: self.source(path, item) for path, item in bundle}
         owners = self.owners(set(filter(None, sources.values())))
         return {path: owners[source] for path, source in sources.items() if source in owners}
