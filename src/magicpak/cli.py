@@ -123,7 +123,18 @@ def _split(arg: str, options: dict[str, Any]) -> tuple[str, str | None]:
     return "", None
 
 
-class Option(click.Option):
+class Completed(click.Parameter):
+    """A parameter whose value a shell completes."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Complete a value in a shell."""
+        from magicpak import completion  # noqa: PLC0415  only a shell asks for it
+
+        known = completion.complete(self, incomplete)
+        return known or super().shell_complete(ctx, incomplete)
+
+
+class Option(Completed, click.Option):
     """An option that the help lists under the heading of its section."""
 
     def __init__(self, *args: Any, section: str = GENERAL, **settings: Any) -> None:
@@ -131,23 +142,9 @@ class Option(click.Option):
         super().__init__(*args, **settings)
         self.section = section
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
-        """Complete a value in a shell."""
-        return _completed(self, incomplete) or super().shell_complete(ctx, incomplete)
 
-
-class Argument(click.Argument):
+class Argument(Completed, click.Argument):
     """An argument whose value a shell completes."""
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
-        """Complete a value in a shell."""
-        return _completed(self, incomplete) or super().shell_complete(ctx, incomplete)
-
-
-def _completed(parameter: click.Parameter, incomplete: str) -> list[Any] | None:
-    from magicpak import completion  # noqa: PLC0415  only a shell asks for it
-
-    return completion.complete(parameter, incomplete)
 
 
 def _section(parameter: click.Parameter) -> str:

@@ -1,4 +1,4 @@
-"""Write the documents about a bundle that are no part of it: ``--report``."""
+"""Write the documents about a bundle that are no part of it: ``--report`` and ``--sbom``."""
 
 from __future__ import annotations
 
