@@ -6,10 +6,11 @@ file header and names numbers; tables are read by ``struct``, at a fraction of t
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, BinaryIO, NamedTuple
 
 from elftools.common.exceptions import ELFError
@@ -22,6 +23,8 @@ DAMAGE = (ELFError, UnicodeDecodeError, OverflowError, AssertionError, ValueErro
 
 MOST_PROGRAM_HEADERS = 1 << 16
 """Bytes: execve(2) refuses more."""
+MOST_KEPT = 1000
+"""Headers of files, about 200 bytes each."""
 PATH_MAX = 4096
 PIECE = 4 << 20
 """Bytes of the constants that are read at once."""
@@ -32,15 +35,25 @@ PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE = (
 PF_X, PF_W = 1, 2
 
 
-@cache
-def _header(little_endian: bool, bits: int) -> Any:
-    structs = ELFStructs(little_endian, bits)
-    structs.create_basic_structs()
-    return structs.Elf_Ehdr
+class Header(NamedTuple):
+    """What is used of the ELF header (gabi, "ELF Header"), by the names there."""
+
+    bits: int
+    little_endian: bool
+    e_type: str
+    e_machine: str
+    e_flags: int
+    e_phoff: int
+    e_phentsize: int
+    e_phnum: int
+    e_shoff: int
+    e_shentsize: int
+    e_shnum: int
+    e_shstrndx: int
 
 
-def read_header(stream: BinaryIO, size: int) -> tuple[int, bool, Any]:
-    """Read the word size, the byte order and the header of a file. Raises one of DAMAGE."""
+def read_header(stream: BinaryIO, size: int) -> Header:
+    """Read the header of a file of ``size`` bytes. Raises one of DAMAGE."""
     stream.seek(0)
     # A file of the kernel without a size (/proc/kmsg) may have nothing to read, or not yet.
     ident = stream.read(16) if size else b""
@@ -48,11 +61,26 @@ def read_header(stream: BinaryIO, size: int) -> tuple[int, bool, Any]:
         raise ELFError("the file is empty" if size == 0 else "it is not an ELF file")
     if len(ident) < 16 or ident[4] not in (1, 2) or ident[5] not in (1, 2):
         raise ELFError("the ELF identification is damaged")
-    bits, little_endian = 32 * ident[4], ident[5] == 1
-    header = _header(little_endian, bits)
-    if size < header.sizeof():
+    length = _layout(ident[5] == 1, 32 * ident[4]).sizeof()
+    if size < length:
         raise ELFError("it ends within the ELF header: it is truncated")
-    return bits, little_endian, struct_parse(header, stream, 0)
+    return _header(ident + stream.read(length - len(ident)))
+
+
+@lru_cache(MOST_KEPT)
+def _header(read: bytes) -> Header:
+    # What is opened again, for its symbols or constants, is not parsed again.
+    bits, little_endian = 32 * read[4], read[5] == 1
+    fields = struct_parse(_layout(little_endian, bits), io.BytesIO(read), 0)
+    return Header(bits, little_endian, str(fields["e_type"]), str(fields["e_machine"]),
+                  *(fields[name] for name in Header._fields[4:]))  # fmt: skip
+
+
+@cache
+def _layout(little_endian: bool, bits: int) -> Any:
+    structs = ELFStructs(little_endian, bits)
+    structs.create_basic_structs()
+    return structs.Elf_Ehdr
 
 
 class Segment(NamedTuple):
@@ -73,7 +101,8 @@ class Image:
         """Read the headers of a file of ``size`` bytes. Raises one of DAMAGE, as all methods do."""
         self.stream = stream
         self.size = size
-        self.bits, self.little_endian, self.header = read_header(stream, size)
+        self.header = read_header(stream, size)
+        self.bits, self.little_endian = self.header[:2]
         self.order = "<" if self.little_endian else ">"
         self.segments = tuple(self._read_segments())
 
@@ -102,7 +131,7 @@ class Image:
 
     def _read_segments(self) -> Iterator[Segment]:
         header = self.header
-        count, size, offset = header["e_phnum"], header["e_phentsize"], header["e_phoff"]
+        count, size, offset = header.e_phnum, header.e_phentsize, header.e_phoff
         layout = "2I6Q" if self.bits == 64 else "8I"
         if count and size != struct.calcsize(f"<{layout}"):
             raise ELFError(f"program headers of {size} bytes")

@@ -194,17 +194,17 @@ def _claimed(fd: int) -> Abi | None:
     """Return the ABI that the header of a damaged file tells; None if the header is damaged too."""
     try:
         with open(fd, "rb", 4096, closefd=False) as stream:
-            bits, little_endian, header = read_header(stream, os.fstat(fd).st_size)
+            header = read_header(stream, os.fstat(fd).st_size)
     except (*DAMAGE, OSError):
         return None
-    return Abi(bits, little_endian, str(header["e_machine"]))
+    return Abi(header.bits, header.little_endian, header.e_machine)
 
 
 def _describe(image: Image, path: str, identity: tuple[int, int]) -> Elf:
     """Make the description of a file from its headers, dynamic section and notes."""
     header = image.header
-    abi = Abi(image.bits, image.little_endian, str(header["e_machine"]))
-    own = (path, identity, abi, int(header["e_flags"]), str(header["e_type"]), image.interpreter())
+    abi = Abi(image.bits, image.little_endian, header.e_machine)
+    own = (path, identity, abi, header.e_flags, header.e_type, image.interpreter())
     dynamic = Dynamic(image)
     if not dynamic.there:
         return Elf(*own)

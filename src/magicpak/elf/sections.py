@@ -69,7 +69,8 @@ def content(image: Image, wanted: Collection[bytes], most: int) -> dict[bytes, b
 
 def _sections(image: Image, first: int = 0) -> Iterator[Section]:
     """Read the section headers; none if the file is stripped of them, or damaged."""
-    count, start, size = (image.header[key] for key in ("e_shnum", "e_shoff", "e_shentsize"))
+    header = image.header
+    count, start, size = header.e_shnum, header.e_shoff, header.e_shentsize
     layout = "2I4Q2I2Q" if image.bits == 64 else "10I"
     if size != struct.calcsize(f"<{layout}") or start + count * size > image.size:
         return iter(())
@@ -79,7 +80,7 @@ def _sections(image: Image, first: int = 0) -> Iterator[Section]:
 
 def _section_names(image: Image) -> bytes:
     """Read the table of section names; empty if the file is stripped of it, or damaged."""
-    names = next(_sections(image, image.header["e_shstrndx"]), None)
+    names = next(_sections(image, image.header.e_shstrndx), None)
     if names is None or names.offset > image.size:
         return b""  # the loader ignores that
     return image.part(names.offset, min(names.size, MOST_NOTES))
@@ -93,8 +94,8 @@ def payload(image: Image) -> int:
     """
     header, names, size = image.header, _section_names(image), 0
     ends = [
-        header["e_phoff"] + header["e_phnum"] * header["e_phentsize"],
-        header["e_shoff"] + header["e_shnum"] * header["e_shentsize"],
+        header.e_phoff + header.e_phnum * header.e_phentsize,
+        header.e_shoff + header.e_shnum * header.e_shentsize,
         *(segment.offset + segment.size for segment in image.segments),
     ]
     for section in _sections(image):

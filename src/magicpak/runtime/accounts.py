@@ -46,14 +46,14 @@ def accounts(
     groups: set[str] = set()
     if named:
         services = {name: row for name, row in here.items() if int(row[2]) in SYSTEM}
+        system = {row[0] for row in table if int(row[2]) in SYSTEM}
+        wanted = _named(request, services.keys() | system)
         owners = {str(item.entry.meta.uid) for _, item in request.bundle}
-        wanted = _named(request, services.keys() - people.keys())
         for name, row in services.items():
             if name in wanted or row[2] in owners:
                 people.setdefault(name, row)
-        system = {row[0] for row in table if int(row[2]) in SYSTEM}
         gids = {str(item.entry.meta.gid) for _, item in request.bundle}
-        groups = _named(request, system) | {row[0] for row in table if row[2] in gids}
+        groups = wanted & system | {row[0] for row in table if row[2] in gids}
     return (
         [":".join((name, "x", *rest)) for name, _, *rest in people.values()],
         list(_groups(people, here, table, groups)),
@@ -99,10 +99,12 @@ def _named(request: Request, names: Set[str]) -> set[str]:
     """Find the names among the constants of programs and in the bundle's configuration."""
     found: set[str] = set()
     sure = names - WORDS
+    constants = {os.fsencode(name): name for name in sure}
     for subject in request.subjects:
         if subject.is_program and subject.elf.runs:
             for piece in request.reader.constants(subject.path):
-                found.update(name for name in sure if b"\0%b\0" % os.fsencode(name) in piece)
+                texts = constants.keys() & piece.split(b"\0")
+                found.update(constants[text] for text in texts)
     for path, item in request.bundle:
         entry = item.entry
         settings = path.startswith(("/etc/", "/var/lib/"))

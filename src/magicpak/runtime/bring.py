@@ -64,8 +64,8 @@ def certs(request: Request) -> Iterator[Placed]:
         wanted.update(f"{directory}/cert.pem" for directory in directories)
     for subject in request.subjects:
         if subject.near or subject.name.startswith("libgnutls.so"):
-            mentioned = request.reader.mentions(subject).paths
-            wanted.update(p for p in CERTIFICATE_PATHS if any(p in text for text in mentioned))
+            mentioned = "\0".join(request.reader.mentions(subject).paths)
+            wanted.update(path for path in CERTIFICATE_PATHS if path in mentioned)
     for path in sorted(wanted - {store}):
         if request.bundle.resolve(path) is None:
             yield request.link(path, store)

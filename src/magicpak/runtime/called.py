@@ -81,6 +81,6 @@ def _called(names: Sequence[str], stems: Iterable[str]) -> list[str]:
 @functools.lru_cache
 def _listed(host: Host, directory: str) -> tuple[str, ...]:
     try:
-        return tuple(sorted(host.names(directory)))
+        return tuple(host.names(directory))  # sorted
     except OSError:
         return ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from magicpak.host.script import is_shell
@@ -41,26 +41,29 @@ def signs(
     """
     known = set()
     for subject in subjects:
+        needed = subject.elf.needed if subject.near else ()
         for kind in kinds if subject.near else ():
             if (kind.name, subject.program) in known:
                 continue
-            sign = _sign(kind, subject, reader, thorough=thorough)
+            sign = _sign(kind, subject, needed, reader, thorough=thorough)
             if sign is not None:
                 known.add((kind.name, subject.program))
                 yield sign
 
 
-def _sign(kind: Kind, subject: Subject, reader: Reader, *, thorough: bool) -> Sign | None:
-    elf, imports = subject.elf, reader.imports(subject)
-    reads = next((soname for soname in elf.needed if soname.startswith(kind.readers or "/")), "")
+def _sign(
+    kind: Kind, subject: Subject, needed: Sequence[str], reader: Reader, *, thorough: bool
+) -> Sign | None:
+    imports = reader.imports(subject)
+    reads = next((soname for soname in needed if soname.startswith(kind.readers or "/")), "")
     if names := imports & kind.imports:
         return Sign(kind, subject, *(("needs", reads) if reads else ("imports", min(names))))
     if subject.is_program and (names := imports & kind.own_imports):
         return Sign(kind, subject, "imports", min(names))
-    own = (soname for soname in elf.needed if soname.startswith(kind.own_needs or "/"))
+    own = (soname for soname in needed if soname.startswith(kind.own_needs or "/"))
     if subject.is_program and (soname := next(own, "")):
         return Sign(kind, subject, "needs", soname)
-    static = subject.is_program and not elf.needed
+    static = subject.is_program and not needed
     if kind.paths and (reads or static):
         for path in sorted(reader.mentions(subject).paths):
             if any(start in path for start in kind.paths):

@@ -6,6 +6,7 @@ import functools
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 
+from magicpak.loader.resolve import Root
 from magicpak.plan import Bundle, Origin, Placed, Why
 from magicpak.runtime import called, evidence, literal, ruled
 from magicpak.runtime.accounts import accounts
@@ -30,20 +31,19 @@ def add(run: Run, bundle: Bundle, asked: Asked) -> Bundle:
     Raises DataNotFound, IoError.
     """
     search = Search(run, asked)
-    # What a program brings may have programs and libraries with needs of their own. Kinds come
-    # last: what they bring depends on the objects that are there by then.
-    ways = (_by_rule, _by_package, _by_script, _by_name, _by_kind)
     taken: set[object] = set()
-    while True:
-        objects = subjects(run, search.real)
-        found = ([step for step in way(search, objects) if step.key not in taken] for way in ways)
-        steps = next(filter(None, found), None)
-        if steps is None:
-            return bundle
-        for key, take in steps:
-            if key not in taken:
-                taken.add(key)
-                bundle = take(bundle)
+    known: list[Root] | None = None
+    # What a program brings may have programs and libraries with needs of their own.
+    while known != (roots := [*run.resolver.roots.values()]):
+        known, objects = roots, subjects(run, search.real)
+        for way in WAYS:
+            for key, take in list(way(search, objects)):
+                if key not in taken:
+                    taken.add(key)
+                    bundle = take(bundle)
+            if known != [*run.resolver.roots.values()]:
+                break
+    return bundle
 
 
 def _by_rule(search: Search, objects: Sequence[Subject]) -> Iterator[Step]:
@@ -100,7 +100,7 @@ def _by_name(search: Search, objects: Sequence[Subject]) -> Iterator[Step]:
     host, reader = search.run.host, search.reader
     ruled_by = {match.path for match in ruled.matches(objects) if match.rule.files}
     paths: list[own_files.Named] = []
-    for subject in objects if search.asked.auto else ():
+    for subject in search.new(objects) if search.asked.auto else ():
         if subject.libc:
             continue
         names, drivers = literal.libraries(subject, reader)
@@ -180,3 +180,8 @@ def _kind(
             return bundle
 
     return Step((name, values), take)
+
+
+# Kinds come last: what they bring depends on the objects that are there by then.
+WAYS = (_by_rule, _by_package, _by_script, _by_name, _by_kind)
+"""The ways to find what is lacking, the next one where those before have nothing more."""
