@@ -284,3 +284,17 @@ def test_imports_are_known_of_what_exports_nothing(compile_c: Compile) -> None:
         "-nostdlib", "-shared", "-fPIC", "-fvisibility=hidden", "-Wl,--hash-style=gnu",
     )  # fmt: skip
     assert elf.imports(os.open(path, os.O_RDONLY), str(path)) == {"puts"}
+
+
+def test_the_constants_are_all_but_the_tables_of_unwinding(compile_c: Compile) -> None:
+    functions = "".join(f"int f{at}(int a) {{ return a + {at}; }}" for at in range(500))
+    library = compile_c(
+        "library.so", f'{functions} const char *name(void) {{ return "/etc/a-name.conf"; }}',
+        "-shared", "-fPIC", "-fasynchronous-unwind-tables",
+    )  # fmt: skip
+    listed = subprocess.run(["readelf", "-SW", library], capture_output=True, text=True, check=True)
+    rows = [line.partition("]")[2].split() for line in listed.stdout.splitlines()]
+    sizes = {row[0]: int(row[4], 16) for row in rows if len(row) > 5 and row[0].startswith(".")}
+    read = b"".join(elf.constants(os.open(library, os.O_RDONLY), str(library)))
+    assert b"/etc/a-name.conf\0" in read
+    assert sizes[".eh_frame"] > 10_000 > len(read)

@@ -23,6 +23,8 @@ MOST_ENTRIES = 1 << 16
 MOST_NAMES = 1 << 20
 """Characters of all names together: names may share their ends, so a table can hold many more."""
 MOST_NEEDED = 10_000
+BLOCK = 1 << 10
+"""Bytes: the symbol versions of most objects are not more."""
 MOST_STRINGS = 64 << 20
 
 VERNEED, VERNAUX, VERDEF, VERDAUX = "2H3I", "I2H2I", "4H3I", "2I"
@@ -50,6 +52,7 @@ class Dynamic:
         self._last = dict(self._entries)
         self._entries_left = MOST_ENTRIES
         self._names_left = MOST_NAMES
+        self._block = 0, b""
         self.strings = b""
         """The table of names."""
         if self._has("DT_STRTAB"):
@@ -119,19 +122,25 @@ class Dynamic:
         self, layout: str, offset: int, count: int
     ) -> Iterator[tuple[tuple[int, ...], int]]:
         """Walk a linked list: the entries and their offsets. Each says how far the next one is."""
-        size = struct.calcsize(f"<{layout}")
+        layout = self._image.order + layout
         for _ in range(count):
             self._entries_left -= 1
             if self._entries_left < 0:
                 raise ELFError("its symbol versions form a cycle")
-            read = self._image.part(offset, size)
-            if len(read) < size:
-                raise ELFError("its symbol versions are beyond the end of the file")
-            entry = struct.unpack(self._image.order + layout, read)
+            entry = self._entry(layout, offset)
             yield entry, offset
             if not entry[-1]:
                 return
             offset += entry[-1]
+
+    def _entry(self, layout: str, offset: int) -> tuple[int, ...]:
+        """Read an entry of symbol versions: from the last block read, as most are near together."""
+        start, block = self._block
+        if not start <= offset <= start + len(block) - struct.calcsize(layout):
+            start, block = self._block = offset, self._image.part(offset, BLOCK)
+            if len(block) < struct.calcsize(layout):
+                raise ELFError("its symbol versions are beyond the end of the file")
+        return struct.unpack_from(layout, block, offset - start)
 
     def imports(self) -> Iterator[str]:
         """Yield the names of the symbols that others define for it (gabi, "Symbol Table")."""

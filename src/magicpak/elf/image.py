@@ -26,13 +26,10 @@ MOST_PROGRAM_HEADERS = 1 << 16
 MOST_KEPT = 1000
 """Headers of files, about 200 bytes each."""
 PATH_MAX = 4096
-PIECE = 4 << 20
-"""Bytes of the constants that are read at once."""
 
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE = (
     ENUM_P_TYPE_BASE[name] for name in ("PT_LOAD", "PT_DYNAMIC", "PT_INTERP", "PT_NOTE")
 )
-PF_X, PF_W = 1, 2
 
 
 class Header(NamedTuple):
@@ -157,12 +154,3 @@ class Image:
                 raise ELFError("the name of the interpreter is damaged")
             return os.fsdecode(text)
         return None
-
-    def constants(self) -> Iterator[bytes]:
-        """Yield what is mapped for reading alone, in overlapping pieces; code only without such."""
-        loaded = [s for s in self.of_type(PT_LOAD) if not s.flags & PF_W]
-        plain = [s for s in loaded if not s.flags & PF_X and s.offset]
-        for segment in plain or loaded:
-            end = segment.offset + segment.size
-            for at in range(segment.offset, end, PIECE):
-                yield self.part(at, min(PIECE + PATH_MAX, end - at))

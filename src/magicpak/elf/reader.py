@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ DF_1_NODEFLIB = 0x800
 DF_1_PIE = 0x8000000
 EF_RISCV_FLOAT_ABI = 6
 
-UNWINDING = (b"pthread_exit", b"pthread_cancel", b"thrd_exit", b"backtrace")
+UNWINDING = re.compile(rb"\0(?:pthread_exit|pthread_cancel|thrd_exit|backtrace)\0")
 
 
 class MalformedExecutable(MagicpakError):
@@ -151,9 +152,9 @@ def imports(fd: int, path: str) -> frozenset[str]:
 
 
 def constants(fd: int, path: str) -> Iterator[bytes]:
-    """Yield ``Image.constants`` of an open ELF file, and close that. Raises as ``read_open``."""
+    """Yield ``sections.constants`` of an open ELF file, and close that. Raises as ``read_open``."""
     with _image(fd, path) as (image, _):
-        yield from image.constants()
+        yield from sections.constants(image)
 
 
 def payload(fd: int, path: str) -> int:
@@ -217,7 +218,7 @@ def _describe(image: Image, path: str, identity: tuple[int, int]) -> Elf:
         runpath=dynamic.name("DT_RUNPATH"),
         flags_1=dynamic.number("DT_FLAGS_1"),
         audit=dynamic.names("DT_AUDIT") + dynamic.names("DT_DEPAUDIT"),
-        cancels=any(b"\0%b\0" % name in dynamic.strings for name in UNWINDING),
+        cancels=UNWINDING.search(dynamic.strings) is not None,
         dlopens=tuple(
             note
             for notes in sections.notes(image)

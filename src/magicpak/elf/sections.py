@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from elftools.elf.enums import ENUM_SH_TYPE_BASE
 
-from magicpak.elf.image import PT_NOTE, Image
+from magicpak.elf.image import PATH_MAX, PT_LOAD, PT_NOTE, Image
 
 MOST_NOTES = 1 << 20
 """Bytes of all notes together."""
 SHT_PROGBITS, SHT_NOBITS = ENUM_SH_TYPE_BASE["SHT_PROGBITS"], ENUM_SH_TYPE_BASE["SHT_NOBITS"]
 SHF_ALLOC = 2
+PF_X, PF_W = 1, 2
 MOST_NAME = 64
 """Bytes of a name that is asked for."""
+PIECE = 4 << 20
+"""Bytes of the constants that are read at once."""
 PADDING = 4096
 """Up to so many zero bytes at the end of a file are not a payload."""
 
@@ -45,6 +48,39 @@ def notes(image: Image) -> Iterator[bytes]:
         read = image.part(offset, min(size, left))
         left -= len(read)
         yield read
+
+
+def constants(image: Image) -> Iterator[bytes]:
+    """Yield what is mapped for reading alone, in overlapping pieces; code only without such.
+
+    The tables for unwinding, which are half of that in many libraries, are left out.
+    """
+    loaded = [s for s in image.of_type(PT_LOAD) if not s.flags & PF_W]
+    plain = [s for s in loaded if not s.flags & PF_X and s.offset]
+    tables = sorted(_unwinding(image))
+    for segment in plain or loaded:
+        for start, end in _apart(segment.offset, segment.offset + segment.size, tables):
+            for at in range(start, end, PIECE):
+                yield image.part(at, min(PIECE + PATH_MAX, end - at))
+
+
+def _unwinding(image: Image) -> Iterator[tuple[int, int]]:
+    """Yield where the tables of the Linux Standard Base, "Exception Frames", begin and end."""
+    names = _section_names(image)
+    wanted = {names.find(b"\0%b\0" % name) + 1 for name in (b".eh_frame", b".eh_frame_hdr")} - {0}
+    for section in _sections(image) if wanted else ():
+        if section.name in wanted:
+            yield section.offset, section.offset + section.size
+
+
+def _apart(start: int, end: int, holes: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the parts of a range that are not in one of the holes, which are sorted."""
+    for first, last in holes:
+        if start < first < end:
+            yield start, first
+        start = max(start, min(last, end)) if first < end else start
+    if start < end:
+        yield start, end
 
 
 def _dlopen_section(image: Image) -> list[tuple[int, int]]:
