@@ -143,21 +143,24 @@ class Dynamic:
         return struct.unpack_from(layout, block, offset - start)
 
     def imports(self) -> Iterator[str]:
-        """Yield the names of the symbols that others define for it (gabi, "Symbol Table")."""
+        """Yield the names of the symbols that others define for it (gabi, "Symbol Table").
+
+        Those of C++ (Itanium C++ ABI, "Mangling") are left out: there are very many in some files,
+        and no function that is looked for has such a name.
+        """
         if not self._has("DT_SYMTAB"):
             return
         image = self._image
         layout = "I2xH16x" if image.bits == 64 else "I10xH"
         length = min(self._symbols(), MOST_ENTRIES) * struct.calcsize(f"<{layout}")
-        # Decoded once, and by characters of a byte: no name that is looked for has others.
-        names = self.strings.decode("latin-1")
+        names = self.strings
         for name, section in image.table(layout, self._place("DT_SYMTAB"), length):
-            if name and not section:
-                end = names.index("\0", name)
+            if name and not section and not names.startswith(b"_Z", name):
+                end = names.index(b"\0", name)
                 self._names_left -= end - name
                 if self._names_left < 0:
                     raise ELFError("its names are longer than any file's")
-                yield names[name:end]
+                yield names[name:end].decode("latin-1")
 
     def _symbols(self) -> int:
         """Return how many symbols come before the last import: only the hash tables count them."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from elftools.elf.enums import ENUM_SH_TYPE_BASE
@@ -18,11 +18,14 @@ from magicpak.elf.image import PATH_MAX, PT_LOAD, PT_NOTE, Image
 MOST_NOTES = 1 << 20
 """Bytes of all notes together."""
 SHT_PROGBITS, SHT_NOBITS = ENUM_SH_TYPE_BASE["SHT_PROGBITS"], ENUM_SH_TYPE_BASE["SHT_NOBITS"]
-SHF_ALLOC = 2
+SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
 PF_X, PF_W = 1, 2
+NO_CONSTANTS = (b".interp", b".eh_frame", b".eh_frame_hdr", b".gcc_except_table")
+"""Read-only sections that the loader and the unwinder read (Linux Standard Base, "Exception
+Frames"): the latter are half of what many libraries map for reading alone."""
 MOST_NAME = 64
 """Bytes of a name that is asked for."""
-PIECE = 4 << 20
+PIECE = 1 << 20
 """Bytes of the constants that are read at once."""
 PADDING = 4096
 """Up to so many zero bytes at the end of a file are not a payload."""
@@ -51,36 +54,38 @@ def notes(image: Image) -> Iterator[bytes]:
 
 
 def constants(image: Image) -> Iterator[bytes]:
-    """Yield what is mapped for reading alone, in overlapping pieces; code only without such.
+    """Yield what is mapped for reading alone, in overlapping pieces.
 
-    The tables for unwinding, which are half of that in many libraries, are left out.
+    Where section headers do not tell, that is all that is so mapped; code too, if it is not apart.
     """
-    loaded = [s for s in image.of_type(PT_LOAD) if not s.flags & PF_W]
-    plain = [s for s in loaded if not s.flags & PF_X and s.offset]
-    tables = sorted(_unwinding(image))
-    for segment in plain or loaded:
-        for start, end in _apart(segment.offset, segment.offset + segment.size, tables):
-            for at in range(start, end, PIECE):
-                yield image.part(at, min(PIECE + PATH_MAX, end - at))
+    reached = 0
+    for start, told in sorted(_read_only(image) or _unwritable(image)):
+        end = min(told, image.size)
+        for at in range(max(start, reached), end, PIECE):  # damaged ones may overlap
+            yield image.part(at, min(PIECE + PATH_MAX, end - at))
+        reached = max(reached, end)
 
 
-def _unwinding(image: Image) -> Iterator[tuple[int, int]]:
-    """Yield where the tables of the Linux Standard Base, "Exception Frames", begin and end."""
+def _read_only(image: Image) -> list[tuple[int, int]]:
+    """List where the sections with constants begin and end."""
     names = _section_names(image)
-    wanted = {names.find(b"\0%b\0" % name) + 1 for name in (b".eh_frame", b".eh_frame_hdr")} - {0}
-    for section in _sections(image) if wanted else ():
-        if section.name in wanted:
-            yield section.offset, section.offset + section.size
+    others = {names.find(b"\0%b\0" % name) + 1 for name in NO_CONSTANTS}
+    return [
+        (section.offset, section.offset + section.size)
+        for section in _sections(image)
+        if section.type == SHT_PROGBITS and section.name not in others
+        and section.flags & (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR) == SHF_ALLOC
+    ]  # fmt: skip
 
 
-def _apart(start: int, end: int, holes: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield the parts of a range that are not in one of the holes, which are sorted."""
-    for first, last in holes:
-        if start < first < end:
-            yield start, first
-        start = max(start, min(last, end)) if first < end else start
-    if start < end:
-        yield start, end
+def _unwritable(image: Image) -> list[tuple[int, int]]:
+    """List where the segments that are not writable begin and end; those of code as a last resort.
+
+    The first one of a file has its headers, and what the loader reads.
+    """
+    loaded = [segment for segment in image.of_type(PT_LOAD) if not segment.flags & PF_W]
+    plain = [segment for segment in loaded if not segment.flags & PF_X and segment.offset]
+    return [(segment.offset, segment.offset + segment.size) for segment in plain or loaded]
 
 
 def _dlopen_section(image: Image) -> list[tuple[int, int]]:

@@ -195,16 +195,19 @@ class Host(Sysroot):
 
     def _entry(self, source: str, status: os.stat_result) -> Entry | None:
         if stat.S_ISREG(status.st_mode):
-            location = self.locate(source)
-            if not location.startswith("/"):
-                location = f"{self._cwd}/{location}"
-            identity = (status.st_dev, status.st_ino)
-            meta = self._meta(source, status)
-            return File(location, identity, status.st_size, meta, seen=status.st_mtime_ns)
+            return self._file(source, status)
         if stat.S_ISDIR(status.st_mode):
             return Directory(self._meta(source, status), dated=True)
         log.warning("%s is skipped: it is not a file, a directory or a symbolic link", source)
         return None
+
+    def _file(self, source: str, status: os.stat_result) -> File:
+        location = self.locate(source)
+        if not location.startswith("/"):
+            location = f"{self._cwd}/{location}"
+        identity = (status.st_dev, status.st_ino)
+        meta = self._meta(source, status)
+        return File(location, identity, status.st_size, meta, seen=status.st_mtime_ns)
 
     def _tree(self, source: str, place: BundlePath, origin: Origin) -> Iterator[Placed]:
         """Walk a directory, and the targets of its links except for the directories above it."""
@@ -213,8 +216,12 @@ class Host(Sysroot):
         while pending:
             directory, at, why = pending.pop()
             for name in self._listed(directory, at):
-                child = f"{directory.rstrip('/')}/{name}"
-                for found in self.entries(child, BundlePath(f"{at}/{name}"), why):
+                child, place = f"{directory.rstrip('/')}/{name}", at.child(name)
+                status = self.status(child)
+                if status is not None and stat.S_ISREG(status.st_mode):  # most are
+                    yield Placed(place, self._file(child, status), why)
+                    continue
+                for found in self.entries(child, place, why):
                     yield found
                     path, entry, reason = found
                     if not isinstance(entry, Directory) or path == "/":

@@ -29,6 +29,9 @@ Progress = Callable[[int], None]
 """Takes the number of bytes that were written since the last call."""
 
 
+READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+
+
 class ChangedDuringRun(MagicpakError):
     """A file is no longer the one that was planned."""
 
@@ -43,11 +46,10 @@ class ChangedDuringRun(MagicpakError):
 
 def opened(entry: File) -> int:
     """Open the content of an entry, and return the descriptor. Raises OSError, ChangedDuringRun."""
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
     if entry.packed is not None:
-        return os.open(entry.packed, flags)
+        return os.open(entry.packed, READ)
     try:
-        fd = os.open(entry.source, flags)
+        fd = os.open(entry.source, READ)
     except OSError as e:
         if e.errno in REPLACED:
             raise ChangedDuringRun(entry.source) from e
@@ -110,9 +112,8 @@ def _data_ranges(fd: int, size: int) -> Iterator[tuple[int, int]]:
 
 def _copy_range(source: int, out: int, start: int, end: int, progress: Progress) -> int:
     """Copy up to ``end``, and return the offset reached: the source may have become shorter."""
-    pair = (os.fstat(source).st_dev, os.fstat(out).st_dev)
     while start < end:
-        count = _copy_some(source, out, start, min(CHUNK, end - start), pair)
+        count = _copy_some(source, out, start, min(CHUNK, end - start))
         if count == 0:
             break
         progress(count)
@@ -124,15 +125,19 @@ _refusing: set[tuple[int, int]] = set()
 """The pairs of devices for which the kernel has answered that it does not copy between them."""
 
 
-def _copy_some(source: int, out: int, start: int, wanted: int, pair: tuple[int, int]) -> int:
+def _copy_some(source: int, out: int, start: int, wanted: int) -> int:
     count = 0
-    if pair not in _refusing:
+    if not _refusing or _devices(source, out) not in _refusing:
         try:
             count = os.copy_file_range(source, out, wanted, start, start)
         except OSError as e:
             if e.errno not in ELSEWISE:
                 raise
             if e.errno == errno.EXDEV:
-                _refusing.add(pair)
+                _refusing.add(_devices(source, out))
     # Some file systems return 0 where they do not support it.
     return count or os.pwrite(out, os.pread(source, min(wanted, SMALL), start), start)
+
+
+def _devices(source: int, out: int) -> tuple[int, int]:
+    return os.fstat(source).st_dev, os.fstat(out).st_dev

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 PREFIX = ".magicpak-"
 """How the names of staging directories begin."""
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 CAPABILITY = "security.capability"
 REFUSED = (errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOTSUP, errno.ENODATA)
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
@@ -184,8 +185,7 @@ class Stage:
             with contextlib.suppress(OSError):  # too many links, or none on this file system
                 os.link(self._at(first), self._at(path))
                 return
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        out = os.open(self._at(path), flags, 0o600)
+        out = os.open(self._at(path), NEW, 0o600)
         try:
             if entry.content is None:
                 source = opened(entry)

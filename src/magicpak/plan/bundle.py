@@ -73,6 +73,8 @@ class Bundle:
         for path, item in self._items.items():
             if isinstance(item.entry, Directory):
                 found.add(path)
+            if path.rpartition("/")[0] in found:
+                continue  # as for all but the first of a directory
             for parent in path.parents():
                 if parent in found:
                     break
@@ -236,7 +238,7 @@ class Bundle:
 
         Only a ``dated`` directory keeps the host's time: that of /tmp changes with every run.
         """
-        newest: dict[BundlePath, int] = {}
+        newest: dict[str, int] = {}
         timed: dict[BundlePath, Item] = {}
         for path, item in reversed(self._ordered):
             time = item.entry.meta.mtime
@@ -244,7 +246,8 @@ class Bundle:
                 time = newest.get(path, 0)
             if latest is not None:
                 time = min(time, latest)
-            newest[path.parent] = max(time, newest.get(path.parent, 0))
+            parent = path.rpartition("/")[0] or "/"
+            newest[parent] = max(time, newest.get(parent, 0))
             timed[path] = item if time == item.entry.meta.mtime else item.dated(time)
         return self._with(timed)
 
