@@ -57,6 +57,7 @@ class Host(Sysroot):
         self._processes = self._device("/proc") - self._device("/")
         self._cwd = os.getcwd()
         self._elves: dict[tuple[int, int], Elf] = {}
+        self._numbers: dict[int, int] = {}
         self.unread: dict[BundlePath, IoError] = {}
         """Directories whose content was asked for in vain: an error unless they are excluded."""
 
@@ -201,11 +202,13 @@ class Host(Sysroot):
         log.warning("%s is skipped: it is not a file, a directory or a symbolic link", source)
         return None
 
-    def _file(self, source: str, status: os.stat_result) -> File:
+    def _file(self, source: str, status: os.stat_result, place: str = "") -> File:
         location = self.locate(source)
         if not location.startswith("/"):
             location = f"{self._cwd}/{location}"
-        identity = (status.st_dev, status.st_ino)
+        if location == place:
+            location = place  # one string for both: there may be very many
+        identity = (self._number(status.st_dev), status.st_ino)
         meta = self._meta(source, status)
         return File(location, identity, status.st_size, meta, seen=status.st_mtime_ns)
 
@@ -219,7 +222,7 @@ class Host(Sysroot):
                 child, place = f"{directory.rstrip('/')}/{name}", at.child(name)
                 status = self.status(child)
                 if status is not None and stat.S_ISREG(status.st_mode):  # most are
-                    yield Placed(place, self._file(child, status), why)
+                    yield Placed(place, self._file(child, status, place), why)
                     continue
                 for found in self.entries(child, place, why):
                     yield found
@@ -242,6 +245,10 @@ class Host(Sysroot):
             self.unread[place] = IoError.of(e, directory, f"leave it out by --exclude '{place}'")
         return []
 
+    def _number(self, number: int) -> int:
+        """Return a number that many files share, always the same object."""
+        return self._numbers.setdefault(number, number)
+
     def _meta(self, source: str, status: os.stat_result) -> Meta:
         capability = None
         if stat.S_ISREG(status.st_mode) and status.st_mode & 0o111:
@@ -249,7 +256,7 @@ class Host(Sysroot):
                 capability = self._capability(source)
             except OSError:
                 capability = None  # not set, or not supported
-        mode = stat.S_IMODE(status.st_mode)
+        mode = self._number(stat.S_IMODE(status.st_mode))
         return Meta(mode, status.st_uid, status.st_gid, status.st_mtime_ns, capability)
 
     def _capability(self, source: str) -> bytes:

@@ -55,12 +55,12 @@ class Bundle:
 
     def __iter__(self) -> Iterator[tuple[BundlePath, Item]]:
         """Yield the entries sorted by path, a directory before its content."""
-        return iter(self._ordered)
+        return ((path, self._items[path]) for path in self._ordered)
 
     @cached_property
-    def _ordered(self) -> list[tuple[BundlePath, Item]]:
+    def _ordered(self) -> list[BundlePath]:
         # Compare component by component: a slash sorts before any other character.
-        return sorted(self._items.items(), key=lambda pair: pair[0].replace("/", "\0"))
+        return sorted(self._items, key=lambda path: path.replace("/", "\0"))
 
     def get(self, path: BundlePath) -> Item | None:
         """Return the entry at exactly this path."""
@@ -240,7 +240,8 @@ class Bundle:
         """
         newest: dict[str, int] = {}
         timed: dict[BundlePath, Item] = {}
-        for path, item in reversed(self._ordered):
+        for path in reversed(self._ordered):
+            item = self._items[path]
             time = item.entry.meta.mtime
             if isinstance(item.entry, Directory) and not item.entry.dated:
                 time = newest.get(path, 0)

@@ -106,7 +106,7 @@ class File(NamedTuple):
     def stored(self) -> object:
         """A key that two paths share if they have the same file, which is stored once."""
         if self.packed is None and self.content is None:
-            return self.identity, self.patch
+            return self.identity if self.patch is None else (self.identity, self.patch)
         return self.packed or (self.identity, self.content)
 
     @property

@@ -19,18 +19,20 @@ log = logging.getLogger(__name__)
 
 def include(run: Run, bundle: Bundle) -> Bundle:
     """Add the matches of each pattern. Raises IoError."""
+    return with_libraries(run, _placed(run), bundle)
+
+
+def _placed(run: Run) -> Iterator[Placed]:
     known: dict[str, list[Placed]] = {}
-    placed: list[Placed] = []
     for pattern in run.includes:
         matches = globbing.matches(run.host, pattern)
         run.notes.append(f"{pattern.text} matches {len(matches)}")
         if not matches:
             log.warning("--include %s matches nothing", pattern.text or EMPTY)
-        placed += _placed(run, Origin(Why.INCLUDED, pattern.text), matches, known)
-    return with_libraries(run, placed, bundle)
+        yield from _matched(run, Origin(Why.INCLUDED, pattern.text), matches, known)
 
 
-def _placed(
+def _matched(
     run: Run, origin: Origin, matches: Iterable[str], known: dict[str, list[Placed]]
 ) -> Iterator[Placed]:
     """Yield the entries of matches, with all below directories; ``known`` keeps those found.
@@ -42,9 +44,10 @@ def _placed(
         place = run.host.place(path)
         if place in reached:
             continue
-        if path not in known:
-            known[path] = list(run.host.entries(path, place, origin, tree=True))
-        for found in known[path]:
+        entries = known.get(path) or run.host.entries(path, place, origin, tree=True)
+        if len(run.includes) > 1:
+            entries = known[path] = list(entries)
+        for found in entries:
             if found.origin.why is not Why.INCLUDED:
                 yield found  # what a link leads to
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator
 
 from magicpak.elf import SMALLEST, Elf, MalformedExecutable, is_elf
 from magicpak.plan import Bundle, File, Placed
@@ -20,10 +21,10 @@ def resolve(run: Run, bundle: Bundle) -> Bundle:
     return bundle.add(run.resolver.among(programs, must_start=True))
 
 
-def with_libraries(run: Run, placed: list[Placed], bundle: Bundle) -> Bundle:
+def with_libraries(run: Run, placed: Iterable[Placed], bundle: Bundle) -> Bundle:
     """Add entries, and the closures of the ELF objects among them."""
-    bundle = bundle.add(placed)
-    files = {p.entry.identity: p.entry for p in placed if isinstance(p.entry, File)}
+    files: dict[tuple[int, int], File] = {}
+    bundle = bundle.add(_noted(placed, files))
     # Use host paths: the path in the bundle differs for a match of a relative pattern.
     objects = [
         (file.source.removeprefix(run.host.sysroot), elf)
@@ -33,9 +34,17 @@ def with_libraries(run: Run, placed: list[Placed], bundle: Bundle) -> Bundle:
     return bundle.add(run.resolver.among(objects))
 
 
+def _noted(placed: Iterable[Placed], files: dict[tuple[int, int], File]) -> Iterator[Placed]:
+    """Pass entries on, and note the files that are large enough for an ELF file."""
+    for each in placed:
+        if isinstance(each.entry, File) and each.entry.size >= SMALLEST:
+            files[each.entry.identity] = each.entry
+        yield each
+
+
 def _object(run: Run, file: File) -> Elf | None:
     """Read a file; None unless the loader can load it."""
-    if file.size < SMALLEST or not is_elf(file.source):
+    if not is_elf(file.source):
         return None
     try:
         elf = run.host.read_planned(file)
