@@ -15,8 +15,8 @@ from support.docker_engine import Engine
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-PAGES = [README, *sorted(ROOT.glob("example/README-parts/*.md"))]
-"""The README, and the long explanations that it links to."""
+PAGES = [README, *sorted(ROOT.glob("src/magicpak/manual/*.md"))]
+"""The README, and the long explanations that it links to, which the manual has."""
 
 
 def blocks(kind: str) -> list[str]:
@@ -30,7 +30,8 @@ def test_the_readme_is_short() -> None:
 
 
 def test_the_readme_links_to_each_long_explanation_and_each_recipe() -> None:
-    linked = {ROOT / link for link in re.findall(r"\]\((example/[^)]+)\)", README.read_text())}
+    links = re.findall(r"\]\(((?:example|src)/[^)]+)\)", README.read_text())
+    linked = {ROOT / link for link in links}
     assert linked >= {*PAGES[1:], *ROOT.glob("example/*/Dockerfile")}
 
 

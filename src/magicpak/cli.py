@@ -26,17 +26,20 @@ GENERAL = "General"
 PATH_MAX = 4096
 """Bytes of a path (limits.h): no tree that can be walked by paths is deeper than half of it."""
 
-EPILOG = """
-Exit status: 0 done; 1 the job failed, for the reason in the last line of stderr; 2 the command line
-is wrong; 128 + N signal N ended it.
+NOTES = {
+    "Exit status": "0 done; 1 the job failed, for the reason in the last line of stderr; 2 the "
+                   "command line is wrong; 128 + N signal N ended it.",
+    "Environment": "NO_COLOR and FORCE_COLOR decide on colours, which else are for terminals, but "
+                   "for TERM=dumb. CC is the C compiler.",
+    "Completion": "Shells complete options, names and files after: "
+                  'eval "$(_MAGICPAK_COMPLETE=bash_source magicpak)", or zsh_source, or for fish: '
+                  "_MAGICPAK_COMPLETE=fish_source magicpak | source",
+}  # fmt: skip
+"""What follows the options in the help and in the manual, by its title."""
 
-Environment: NO_COLOR and FORCE_COLOR decide on colours, which else are for terminals, but for
-TERM=dumb. CC is the C compiler.
+EPILOG = "\n\n".join(f"{title}: {text}" for title, text in NOTES.items()) + """
 
-Shells complete options, names and files after: eval "$(_MAGICPAK_COMPLETE=bash_source magicpak)",
-or zsh_source, or for fish: _MAGICPAK_COMPLETE=fish_source magicpak | source
-
-Full documentation, with Dockerfiles to start from, is in the README.
+The README has Dockerfiles to start from.
 """
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -71,11 +74,18 @@ class Command(click.Command):
         return rest
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the options by section, in the order of their declaration."""
-        shown = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
-        for title, group in itertools.groupby(shown, _section):
+        """List the options by section."""
+        for title, records in self.sections(ctx).items():
             with formatter.section(title):
-                formatter.write_dl([each.get_help_record(ctx) or ("", "") for each in group])
+                formatter.write_dl(records)
+
+    def sections(self, ctx: click.Context) -> dict[str, list[tuple[str, str]]]:
+        """Return the names and help of each option by section, in the order of declaration."""
+        shown = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
+        return {
+            title: [each.get_help_record(ctx) or ("", "") for each in group]
+            for title, group in itertools.groupby(shown, _section)
+        }
 
     def _adapt(self, ctx: click.Context, args: Sequence[str]) -> list[str]:
         """Write ``-o=value`` as ``-ovalue``; refuse values and repetitions that 1.4.0 refuses."""
@@ -160,6 +170,21 @@ def options(section: str) -> Callable[..., Callable[[Decorated], Decorated]]:
         return click.option(*names, cls=Option, section=section, **settings)
 
     return option
+
+
+def print_manual(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    """Print the manual: as text on a terminal, and else in the source that man(1) reads."""
+    if not wanted or ctx.resilient_parsing:
+        return
+    from magicpak.manual import page, plain, roff  # noqa: PLC0415  no other run has use for them
+
+    usage = " ".join(("magicpak", *command.collect_usage_pieces(ctx)))
+    blocks = page.blocks(page.CommandLine(usage, command.help or "", command.sections(ctx), NOTES))
+    if sys.stdout.isatty():
+        click.echo(plain.write(blocks, ctx.make_formatter().width), nl=False)
+    else:
+        click.echo(roff.write(blocks, VERSION), nl=False)
+    ctx.exit()
 
 
 bundle = options("Bundle")
@@ -249,6 +274,8 @@ general = options(GENERAL)
          type=click.Choice([level.value for level in console.Level]),
          help="Log this much: Off, Error, Warn, Info or Debug.")
 @general("-v", "--verbose", is_flag=True, help="Log at level Info.")
+@general("--man", is_flag=True, is_eager=True, expose_value=False, callback=print_manual,
+         help="Show the manual and exit; into a pipe or file, as the source that man(1) reads.")
 @click.version_option(VERSION, "-V", "--version", prog_name="magicpak",
                       message="%(prog)s %(version)s")
 def command(log_level: str, verbose: bool, **settings: Any) -> None:
