@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -17,11 +20,13 @@ import pytest
 
 from support.command import failed, on_terminal, paths
 from support.privileges import NOBODY
+from support.scanners import complaints
 
 pytestmark = pytest.mark.needs("static python", "cc", "root", "file", "unshare")
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "src"
+REQUIREMENTS = SOURCES / "standalone/requirements.txt"
 COMMAND_TESTS = (
     "test_bad_input", "test_cli", "test_completion", "test_console", "test_pipeline",
     "host/test_collect", "host/test_globbing", "host/test_sysroot", "stages/test_dynamic",
@@ -56,8 +61,12 @@ with zipfile.ZipFile(sys.argv[2], "w") as archive:
 """
 
 
+SBOMS = ("magicpak.cdx.json", "magicpak.spdx.json")
+
+
 def build(output: Path) -> Path:
-    builder = ("/usr/bin/python3", SOURCES / "standalone/build.py", output)
+    sboms = [output.parent / name for name in SBOMS]
+    builder = ("/usr/bin/python3", SOURCES / "standalone/build.py", output, *sboms)
     done = subprocess.run(builder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return output
@@ -100,11 +109,50 @@ def test_two_builds_give_the_same_bytes(single: Path, tmp_path: Path) -> None:
     copy = tmp_path / "elsewhere"
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     shutil.copytree(SOURCES, copy, ignore=ignored)
+    names = ("magicpak", *SBOMS)
     subprocess.run(
-        ["/usr/bin/python3", copy / "standalone/build.py", tmp_path / "again"],
+        ["/usr/bin/python3", copy / "standalone/build.py", *(tmp_path / name for name in names)],
         check=True, capture_output=True, env={"PATH": os.environ["PATH"], "TZ": "Asia/Tokyo"},
     )  # fmt: skip
-    assert single.read_bytes() == (tmp_path / "again").read_bytes()
+    for name in names:
+        assert (single.parent / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_an_sbom_of_another_name_is_refused_before_anything_is_built(tmp_path: Path) -> None:
+    builder = ("/usr/bin/python3", SOURCES / "standalone/build.py", "magicpak", "sbom.json")
+    done = subprocess.run(builder, cwd=tmp_path, capture_output=True, text=True, check=False)
+    expected = f"{tmp_path}/sbom.json names no SBOM: end it with .cdx.json or .spdx.json"
+    assert failed(done) == expected
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", SBOMS)
+def test_its_sbom_holds_against_the_official_schema(single: Path, name: str) -> None:
+    assert complaints(single.parent / name) == []
+
+
+def test_its_sbom_tells_what_the_linker_took_and_what_is_pinned(single: Path) -> None:
+    cdx, spdx = (json.loads((single.parent / name).read_text()) for name in SBOMS)
+    built = {each["name"]: each for each in cdx["components"]}
+    pinned = re.findall(r"^(\S+)==(\S+) ", REQUIREMENTS.read_text(), re.MULTILINE)
+    assert {built[name]["purl"] for name, _ in pinned} == {
+        f"pkg:pypi/{name}@{version}" for name, version in pinned
+    }
+    archives = ("-print-file-name=libc.a", "-print-file-name=libz.a", "-print-libgcc-file-name")
+    paths = [subprocess.check_output(["cc", each], text=True).strip() for each in archives]
+    for path in paths:
+        real = os.path.realpath(path)
+        owner = subprocess.check_output(["dpkg", "-S", real], text=True).partition(":")[0]
+        query = ("dpkg-query", "-W", "-f", "${Version}", owner)
+        assert built[owner]["version"] == subprocess.check_output(query, text=True).split()[0]
+    assert {name for name in built if name.startswith("libpython3")} == {
+        "libpython3.11-dev", "libpython3.11-minimal", "libpython3.11-stdlib",
+    }  # fmt: skip
+    assert all(each.get("licenses") for each in built.values() if each["type"] == "library")
+    names = {each["name"] for each in spdx["packages"]}
+    assert names == {"magicpak", *built} - {"/magicpak", "debian"}
+    digest = hashlib.sha256(single.read_bytes()).hexdigest()
+    assert built["/magicpak"]["hashes"] == [{"alg": "SHA-256", "content": digest}]
 
 
 def test_it_holds_all_of_magicpak_and_all_that_this_imports(single: Path, tmp_path: Path) -> None:

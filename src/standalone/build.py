@@ -1,8 +1,10 @@
 """Build the single file: a static Python interpreter with magicpak frozen into it.
 
-``python3 src/standalone/build.py OUTPUT``, by the python3 of Debian with libpython3-dev, which
-brings the static library of the interpreter, a C compiler and pip. The same sources, packages and
-interpreter give the same bytes. Another architecture's file is built by its own python3.
+``python3 src/standalone/build.py OUTPUT [SBOM]...``, by the python3 of Debian with libpython3-dev,
+which brings the static library of the interpreter, a C compiler and pip. The same sources, packages
+and interpreter give the same bytes. Another architecture's file is built by its own python3. An
+SBOM is CycloneDX or SPDX by its name, as with ``--sbom``; it tells what the linker took, and which
+modules are frozen.
 """
 
 from __future__ import annotations
@@ -90,6 +92,7 @@ class Module(NamedTuple):
     name: str
     source: bytes
     package: bool
+    path: str = ""
 
     @property
     def code(self) -> bytes:
@@ -122,7 +125,7 @@ def _found(packages: str) -> Iterator[Module]:
         source = getattr(module, "__file__", None)
         if source is not None and source.endswith(".py"):
             package = Path(source).name == "__init__.py"
-            yield Module(name, Path(source).read_bytes(), package)
+            yield Module(name, Path(source).read_bytes(), package, source)
         elif name not in built_in() | ABSENT:
             raise BuildFailed(f"{name} is imported, and main.c does not have it built in")
     for table in Path(packages, "rich/_unicode_data").glob("unicode*.py"):
@@ -171,14 +174,14 @@ def write_frozen(directory: Path, frozen: list[Module], licenses: bytes) -> Path
     return source
 
 
-def link(path: Path, frozen: Path) -> None:
-    """Compile and link the interpreter."""
+def link(path: Path, frozen: Path) -> list[str]:
+    """Compile and link the interpreter; return the paths of the libraries that this took."""
     sources = [HERE / "main.c", HERE / "kernel.c", frozen]
     libraries = (sysconfig.get_config_var("LIBS") or "").split()
     command = [
         *(os.environ.get("CC", "cc"), "-O2", "-Wall", "-Wextra", "-static", "-s"),
         # Python's own functions are found by name in no table, so what nothing calls can go.
-        *("-Wl,--gc-sections", "-Wl,--build-id=none"),
+        *("-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,--trace"),
         *("-I", sysconfig.get_path("include"), f"-Wa,-I{frozen.parent}"),
         *("-o", str(path), *map(str, sources), str(LIBRARY), "-lz", "-lm", *libraries),
     ]
@@ -188,6 +191,8 @@ def link(path: Path, frozen: Path) -> None:
     expected = [line for line in warnings if "statically linked applications" in line]
     if done.returncode != 0 or warnings != expected:
         raise BuildFailed(done.stderr)
+    # The objects of this build are gone by now.
+    return [os.path.realpath(line) for line in done.stdout.splitlines() if Path(line).exists()]
 
 
 def install(into: str) -> None:
@@ -201,24 +206,40 @@ def install(into: str) -> None:
         raise BuildFailed("pip does not install the packages of requirements.txt")
 
 
-def build(output: Path) -> None:
-    """Write the single file to ``output``, all of it or nothing."""
+def build(output: Path, *sboms: Path) -> None:
+    """Write the single file to ``output``, all of it or nothing, and what is in it beside it."""
     if not LIBRARY.exists():
         raise BuildFailed(f"{LIBRARY} is not there: apt-get install libpython3-dev")
     missing = built_in() - set(sys.builtin_module_names) - {"_magicpak_kernel"}
     if missing:
         names = ", ".join(sorted(missing))
         raise BuildFailed(f"{sys.executable} is no python3 of Debian 12: it lacks {names}")
+    for path in sboms:
+        if not path.name.endswith((".cdx.json", ".spdx.json")):
+            raise BuildFailed(f"{path} names no SBOM: end it with .cdx.json or .spdx.json")
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".standalone-") as scratch:
         packages = f"{scratch}/packages"
         install(packages)
         program = Path(scratch, "program")
-        link(program, write_frozen(Path(scratch), modules(packages), notices(packages)))
+        frozen = modules(packages)
+        libraries = link(program, write_frozen(Path(scratch), frozen, notices(packages)))
+        parts = [*libraries, *(module.path for module in frozen if module.path)]
+        for path in sboms:
+            path.write_bytes(sbom(path, program, parts, packages))
         program.replace(output)
+
+
+def sbom(path: Path, program: Path, parts: list[str], packages: str) -> bytes:
+    """Return the SBOM of this name, in its format."""
+    sys.path[:0] = [str(HERE), str(SOURCE), packages]
+    import sbom  # noqa: PLC0415  it needs the packages
+    from magicpak.sbom import document  # noqa: PLC0415  as above
+
+    return document.document(path.name, sbom.contents(program, parts, Path(packages)))
 
 
 if __name__ == "__main__":
     try:
-        build(Path(sys.argv[1]).absolute())
+        build(*(Path(argument).absolute() for argument in sys.argv[1:]))
     except BuildFailed as e:
         sys.exit(f"error: {e}")

@@ -38,7 +38,7 @@ class Supplier(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """A bundle."""
+    """A bundle, or what else has parts."""
 
     name: str
     inputs: tuple[str, ...]
@@ -50,6 +50,9 @@ class Contents(NamedTuple):
     licences: Mapping[Package, Licence]
     """Of all packages that own an entry."""
     module_licences: Mapping[Module, Licence] = {}
+    kind: str = "container"
+    """A type of component of CycloneDX, which is a purpose of SPDX too."""
+    version: str = ""
 
     @property
     def packages(self) -> list[Package]:

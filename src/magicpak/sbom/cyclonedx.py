@@ -56,7 +56,12 @@ def _metadata(contents: Contents) -> dict[str, Any]:
         "tools": {
             "components": [{"type": "application", "name": "magicpak", "version": VERSION}]
         },
-        "component": {"bom-ref": "bundle", "type": "container", "name": contents.name},
+        "component": {
+            "bom-ref": "bundle",
+            "type": contents.kind,
+            "name": contents.name,
+            **({"version": contents.version} if contents.version else {}),
+        },
     }
 
 

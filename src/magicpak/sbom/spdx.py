@@ -49,7 +49,7 @@ def document(contents: Contents) -> dict[str, Any]:
 
 def _packages(contents: Contents) -> Iterator[dict[str, Any]]:
     # The distribution is told by the package URLs; syft would take a package of it for software.
-    yield _described(BUNDLE, contents.name, "", "CONTAINER")
+    yield _described(BUNDLE, contents.name, contents.version, contents.kind.upper())
     own = contents.files_by_package()
     for package in contents.packages:
         yield _package(contents, package, own[package])
