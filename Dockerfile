@@ -16,12 +16,18 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 
 COPY src /src
-RUN python3 /src/standalone/build.py /magicpak
+# In a directory by architecture, so that a release can give files that are built already in the
+# place of this stage, for several platforms. Without BuildKit, which sets this, it is the root.
+ARG TARGETARCH
+RUN mkdir -p "/$TARGETARCH" \
+ && cd "/$TARGETARCH" \
+ && python3 /src/standalone/build.py magicpak magicpak.cdx.json magicpak.spdx.json
 
 
 FROM scratch AS magicpak
 
-COPY --from=build /magicpak /magicpak
+ARG TARGETARCH
+COPY --from=build /${TARGETARCH}/magicpak /magicpak
 
 ENTRYPOINT ["/magicpak"]
 
@@ -44,4 +50,5 @@ RUN set -e; \
     apt-get install -y --no-install-recommends busybox-static strace upx-ucl $compiler; \
     rm -rf /var/lib/apt/lists/*
 
-COPY --from=build /magicpak /usr/bin/magicpak
+ARG TARGETARCH
+COPY --from=build /${TARGETARCH}/magicpak /usr/bin/magicpak

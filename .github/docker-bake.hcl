@@ -1,7 +1,10 @@
 # The images of a release: VERSION=2.0.0 docker buildx bake --file .github/docker-bake.hcl
+#
+# They get the files built/amd64/magicpak and built/arm64/magicpak, which the workflow has built.
 
 variable "VERSION" {}
 
+# Whose names the images get: the one place for it.
 variable "PREFIX" {
   default = "magicpak"
 }
@@ -13,6 +16,10 @@ group "default" {
 target "common" {
   context   = "."
   platforms = ["linux/amd64", "linux/arm64"]
+  # In the place of the Dockerfile's stage of this name, so that nothing is built a second time.
+  contexts = {
+    build = "built"
+  }
 }
 
 # Nothing but the file /magicpak.
