@@ -28,7 +28,8 @@ ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "src"
 REQUIREMENTS = SOURCES / "standalone/requirements.txt"
 COMMAND_TESTS = (
-    "test_bad_input", "test_cli", "test_completion", "test_console", "test_pipeline",
+    "test_bad_input", "test_cli", "test_completion", "test_console", "test_manual",
+    "test_pipeline",
     "host/test_collect", "host/test_globbing", "host/test_sysroot", "stages/test_dynamic",
     "stages/test_exclude", "stages/test_include", "stages/test_inputs", "stages/test_mkdir",
 )  # fmt: skip
