@@ -34,6 +34,8 @@ class Lack(NamedTuple):
 
 def tell(run: Run, bundle: Bundle) -> Bundle:
     """Tell it in one line for each program: as a warning where an input would fail."""
+    if run.options.dynamic and not log.isEnabledFor(logging.INFO):
+        return bundle  # nothing would be told: see _lack
     lacks: dict[tuple[str, str], Lack] = {}
     for lack in _lacks(run, bundle):
         lacks.setdefault((lack.program, lack.option), lack)

@@ -14,7 +14,6 @@ from magicpak.system.process import Completed
 from magicpak.system.user import User
 from magicpak.trace import blind, guard, log_file
 from magicpak.trace.calls import SYSCALLS
-from magicpak.trace.endpoint import Endpoint
 from magicpak.trace.errors import (
     DynamicFailed,
     LogNotWritten,
@@ -59,14 +58,18 @@ def record(
     Raises DynamicFailed, NotStarted, TraceRefused, CommandFailed, NoAnswer, MalformedEndpoint,
     LogNotWritten, UserRefused.
     """
-    endpoint = None if wait_for is None else Endpoint.parse(wait_for)
+    endpoint = None
+    if wait_for is not None:
+        with signals.held():  # an import may lose the exception of a signal
+            from magicpak.trace.endpoint import Endpoint  # noqa: PLC0415  few runs need sockets
+        endpoint = Endpoint.parse(wait_for)
     until = Until(timeout, command, endpoint, script, user, LINGER, ANSWER, PATIENCE)
-    bpf = b"--seccomp-bpf" in process.run([strace, "--help"]).stdout
     with _writable(path, user) as (place, inherited):
         options = ["-f", "-q", "-y", "-xx", "-o", place]
         options += ["-e", f"trace={TRACED}", "-e", WITHOUT_RINGS]
-        # Where seccomp(2) is refused, ptrace(2) may still be permitted.
-        for fast in (["--seccomp-bpf"], []) if bpf else ([],):
+        # strace before 5.3 has no such option; where seccomp(2) is refused, ptrace(2) may still be
+        # permitted.
+        for fast in (["--seccomp-bpf"], []):
             line = [strace, *options, *fast, "--", *program]
             start = functools.partial(
                 process.running, line, stdin=stdin, user=user, inherited=inherited

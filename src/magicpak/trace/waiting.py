@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from magicpak.errors import printable
 from magicpak.system import process
 from magicpak.system.user import User
-from magicpak.trace.endpoint import Endpoint
 from magicpak.trace.errors import CommandFailed, NoAnswer, end_of
 from magicpak.trace.guard import Guard
 from magicpak.trace.traced import TICK, Traced
+
+if TYPE_CHECKING:
+    from magicpak.trace.endpoint import Endpoint
 
 log = logging.getLogger(__name__)
 
