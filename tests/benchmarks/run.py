@@ -149,6 +149,18 @@ def traced(room: Path) -> list[str]:
     return ["-d", "--dynamic-arg=-r", "--dynamic-arg=0", f"--dynamic-arg={room}/small", "/bin/grep"]
 
 
+def made(room: Path) -> list[str]:
+    """Make a C project of 40 files, each of a fifth of a second for the compiler."""
+    body = "int g%d(int a, char *b) { int s = 0; for (int k = 0; k < a; k++) s += b[k] * %d; return s; }"
+    for index in range(40):
+        source = "\n".join(body % (1000 * index + each, each) for each in range(200))
+        (room / f"file{index}.c").write_text(f"#include <stdio.h>\n{source}\n")
+    objects = " ".join(f"file{index}.o" for index in range(40))
+    # Made anew each time: a benchmark runs it several times.
+    (room / "Makefile").write_text(f"CFLAGS = -O2\n.PHONY: {objects}\nall: {objects}\n")
+    return ["-d", "--dynamic-arg=-sj2", f"--dynamic-arg=-C{room}", "/usr/bin/make"]
+
+
 def linked(room: Path) -> list[str]:
     """Make many links to one file."""
     (room / "links").mkdir()
@@ -207,6 +219,7 @@ CASES: dict[str, Make] = {
     "trace-20000": traced,
     "python-traced": lambda _: ["-d", "--dynamic-arg=-c", "--dynamic-arg=import ssl, json",
                                 "/usr/bin/python3"],
+    "make-traced": made,
     "links-20000": linked,
     "libc-excluded-2000": without_libc,
     "patterns-80": patterns,
