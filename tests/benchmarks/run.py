@@ -153,7 +153,7 @@ def made(room: Path) -> list[str]:
     """Make a C project of 40 files, which make(1) compiles anew each time."""
     body = "int g%d(int a, char *b) { for (int k = 0; k < a; k++) b[k] += k %% %d; return *b; }"
     for index in range(40):
-        source = "\n".join(body % (each, each + 2) for each in range(200))
+        source = "\n".join(body % (each, each + 2) for each in range(30))
         (room / f"file{index}.c").write_text(f"#include <stdio.h>\n{source}\n")
     objects = " ".join(f"file{index}.o" for index in range(40))
     rule = "%.o: %.c FORCE\n\t$(CC) -O2 -c -o $@ $<\nFORCE:\n"
