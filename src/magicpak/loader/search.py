@@ -203,7 +203,7 @@ def elements(text: str, origin: str, loader: Loader, separators: str = ":") -> I
             yield "."
 
 
-TOKEN = re.compile(r"\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)(?![A-Za-z0-9_]))")
+NAMED = r"\$(?:\{(ORIGIN|LIB|PLATFORM)\}|(ORIGIN|LIB|PLATFORM)(?![A-Za-z0-9_]))"
 
 
 def expand(text: str, origin: str, loader: Loader) -> str:
@@ -214,9 +214,9 @@ def expand(text: str, origin: str, loader: Loader) -> str:
     if "$" not in text or loader.flavour is Flavour.MUSL:
         return text  # musl expands tokens only in RPATH and RUNPATH
     values = {"ORIGIN": origin, "LIB": loader.lib, "PLATFORM": loader.platform}
-    if not all(values[match[1] or match[2]] for match in TOKEN.finditer(text)):
+    if not all(values[match[1] or match[2]] for match in re.finditer(NAMED, text)):
         return ""
-    return TOKEN.sub(lambda match: values[match[1] or match[2]], text)
+    return re.sub(NAMED, lambda match: values[match[1] or match[2]], text)
 
 
 def _expand_musl(text: str, owner: Loaded) -> str:

@@ -127,13 +127,13 @@ def _check_stars(pattern: str) -> None:
             raise InvalidPattern(pattern, start, "'**' must be a whole component of the path")
 
 
-CLASS = re.compile(r"\[(!?)((?<=!).[^]]*|[^!][^]]*)\]", re.DOTALL)
+CLASS = r"(?s)\[(!?)((?<=!).[^]]*|[^!][^]]*)\]"
 """A character class; ``]`` is literal at the start, also after the ``!``."""
 
 
 def _without_classes(pattern: str) -> str:
     """Blank the character classes, in which stars are literal. Raises InvalidPattern."""
-    blanked = CLASS.sub(lambda match: " " * len(match[0]), pattern)
+    blanked = re.sub(CLASS, lambda match: " " * len(match[0]), pattern)
     if "[" in blanked:
         raise InvalidPattern(pattern, blanked.index("["), "'[' has no ']'")
     return blanked
@@ -175,7 +175,7 @@ def _translate(pattern: str) -> str:
 
 def _token(pattern: str, position: int) -> tuple[int, str, str]:
     """Read the token at a position: its length, and a wildcard or a regular expression."""
-    group = CLASS.match(pattern, position)
+    group = re.compile(CLASS).match(pattern, position)
     if group:
         return len(group[0]), "", _class(group[1], group[2])
     if pattern.startswith("**/", position):

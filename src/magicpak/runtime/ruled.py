@@ -13,7 +13,7 @@ from magicpak.runtime.request import found
 from magicpak.runtime.rules import RULES, Rule
 from magicpak.runtime.subject import Subject
 
-BINARIES = re.compile(r"(/.*)?/(?:s?bin|lib\w*|libexec|games)(?:/[\w]+-linux-[\w]+)?$")
+BINARIES = r"(/.*)?/(?:s?bin|lib\w*|libexec|games)(?:/[\w]+-linux-[\w]+)?$"
 
 SPECIAL = frozenset("\\.([?*+|")
 NOWHERE = "/usr/bin/-"
@@ -23,7 +23,7 @@ NOWHERE = "/usr/bin/-"
 def prefix(path: str) -> str:
     """Return the directory above the bin or lib of an object, as configure(1) names it."""
     directory = path.rpartition("/")[0]
-    above = BINARIES.fullmatch(directory)
+    above = re.fullmatch(BINARIES, directory)
     return (above[1] or "") if above else directory.rpartition("/")[0]
 
 

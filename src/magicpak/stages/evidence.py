@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 
 from magicpak.runtime import ruled
+from magicpak.runtime.kinds import names
 from magicpak.runtime.subject import Subject
 from magicpak.stages.run import Run
 
-LIBC = re.compile(
-    r"(?:ld|libc|libm|libpthread|libdl|librt|libresolv|libutil|libanl|libnsl|libnss_\w+"
-    r"|libBrokenLocale|libthread_db|libmvec|libc_malloc_debug|libgcc_s|libstdc\+\+)[.-][\w.+-]*"
+LIBC = names(
+    "ld libc libm libpthread libdl librt libresolv libutil libanl libnsl libBrokenLocale"
+    " libthread_db libmvec libc_malloc_debug libgcc_s libstdc++"
 )
 """The C library itself and what belongs to it: its functions are what others import."""
+
+
+def _is_libc(name: str) -> bool:
+    """Tell whether a file is one of LIBC by its name, or a module of the name service."""
+    stem = name.partition(".")[0].partition("-")[0]
+    return stem != name and (stem in LIBC or stem.startswith("libnss_"))
 
 
 def subjects(run: Run, real: Callable[[str], str]) -> list[Subject]:
@@ -36,18 +42,18 @@ def _subjects(run: Run, real: Callable[[str], str]) -> Iterator[Subject]:
     seen = set()
     for root in roots:
         name = root.path.rpartition("/")[2]
-        common = root.elf.identity in needed or LIBC.fullmatch(name)
+        common = root.elf.identity in needed or _is_libc(name)
         if common and root.elf.identity not in inputs:
             continue  # a library that a trace, a pattern or this data brought too
         yield Subject(root.path, real(root.path), root.elf, root.path, near=True)
-        names = (root.path, real(root.path))
+        paths = (root.path, real(root.path))
         for library in root.closure.libraries:
-            near = library.needed_by in names
+            near = library.needed_by in paths
             key = (library.elf.identity, near and root.path)
             if key in seen:
                 continue
             seen.add(key)
-            libc = LIBC.fullmatch(library.name) is not None
+            libc = _is_libc(library.name)
             yield Subject(
                 library.path, real(library.path), library.elf, root.path, near and not libc, libc
             )
