@@ -25,6 +25,12 @@ ROOT = Path(__file__).parents[1]
 TOOLS = {"cc": "cc", "strace": "strace", "upx": "upx", "busybox": "busybox", "patchelf": "patchelf"}
 """Capabilities that are programs."""
 
+COSTLY = {
+    "docker": "minutes and 2 GB",
+    "architectures": "minutes and downloads 600 MB",
+}
+"""Markers of tests that run only where they are asked for, and in CI."""
+
 
 def _strace_works() -> bool:
     run = subprocess.run(["strace", "-qq", "true"], capture_output=True, check=False)
@@ -70,8 +76,9 @@ def lacking(capability: str) -> str | None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what the machine cannot do, and what takes long unless it is asked for."""
-    if item.get_closest_marker("docker") is not None and not _docker_wanted(item.config):
-        pytest.skip("takes minutes and 2 GB: run it by -m docker")
+    for marker, cost in COSTLY.items():
+        if item.get_closest_marker(marker) is not None and not _wanted(marker, item.config):
+            pytest.skip(f"takes {cost}: run it by -m {marker}")
     for mark in item.iter_markers("needs"):
         for capability in mark.args:
             reason = lacking(capability)
@@ -90,9 +97,9 @@ def pytest_runtest_makereport() -> Iterator[None]:
         report.longrepr = f"required here, but skipped: {report.longrepr[2]}"
 
 
-def _docker_wanted(config: pytest.Config) -> bool:
+def _wanted(marker: str, config: pytest.Config) -> bool:
     everything = bool(os.environ.get("MAGICPAK_TESTS_REQUIRE_ALL"))
-    return everything or "docker" in str(config.getoption("markexpr"))
+    return everything or marker in str(config.getoption("markexpr"))
 
 
 @pytest.fixture
