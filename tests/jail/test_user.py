@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from magicpak import jail
 from magicpak.system.user import User
+from support.command import COMMAND
 from support.jails import Bundle
 from support.privileges import NOBODY, PRIVILEGES, docker_build, forked, full, nobody
 from support.programs import Compile
@@ -98,3 +101,13 @@ def test_processes_of_a_user_end_with_the_test(
     check(become, bundle, path, user=APP)
     with pytest.raises(jail.CheckTimedOut):
         check(become, bundle, path, user=APP, command="app; sleep 1000", timeout=0.3)
+
+
+@pytest.mark.needs("userns", "mounts", "unshare")
+def test_root_of_a_user_namespace_that_denies_setgroups_tests_too(tmp_path: Path) -> None:
+    run = subprocess.run(
+        ["unshare", "--user", "--map-root-user", *COMMAND,
+         "--test", "--test-command", "exec true", "/bin/true", tmp_path / "out"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (run.returncode, run.stderr) == (0, "")

@@ -96,7 +96,8 @@ def entrance(
                 tell(report, LACKING, UNSPARED)
             _start(ready, room, isolation, capabilities, report)
         except OSError as e:
-            tell(report, REFUSED, f"{e.strerror}: {e.filename}")
+            place = f": {e.filename}" if e.filename else ""
+            tell(report, REFUSED, f"{e.strerror}{place}")
         os._exit(UNAVAILABLE)
 
     return enter
@@ -212,6 +213,8 @@ def _become(user: User, isolation: Isolation, capabilities: frozenset[int]) -> N
             with contextlib.suppress(OSError):
                 os.fchown(descriptor, user.uid, -1)
     if not isolation.mapped:
-        os.setgroups(user.groups)
+        # A user namespace may deny setgroups(2) even to its root, who then needs no other groups.
+        if {*os.getgroups(), user.gid} != {*user.groups, user.gid}:
+            os.setgroups(user.groups)
         os.setgid(user.gid)
         os.setuid(user.uid)
