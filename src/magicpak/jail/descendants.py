@@ -35,13 +35,26 @@ def adopting() -> Iterator[None]:
     Raises Unending.
     """
     before = frozenset(_children())
-    was = kernel.prctl(kernel.PR_GET_CHILD_SUBREAPER)
-    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+    was = _adopt()
     try:
         yield
     finally:
         kill(before)
-        kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, was)
+        if was is not None:
+            kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, was)
+
+
+def _adopt() -> int | None:
+    """Become the parent of orphans; return what was set before, None where that cannot be had.
+
+    qemu-user has no such call. A pid namespace needs none, and without one the jail is refused.
+    """
+    try:
+        was = kernel.prctl(kernel.PR_GET_CHILD_SUBREAPER)
+        kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+    except OSError:
+        return None
+    return was
 
 
 def kill(spared: frozenset[int] = frozenset()) -> None:

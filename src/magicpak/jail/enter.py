@@ -76,7 +76,8 @@ def entrance(
             if isolation.alone and (init := os.fork()):
                 _wait_for(init, descriptors)
             kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-            kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+            if not isolation.alone:  # the first of a pid namespace gets its orphans anyway
+                kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
             ready = _furnish(room.root, start, isolation, report)
             relay = None
             if not isolation.alone:
