@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,7 +51,7 @@ def mirror() -> str:
     return next(uri for uri in told.stdout.split() if "security" not in uri)
 
 
-def make(tree: Path, kind: Architecture) -> None:
+def make(tree: Path, kind: Architecture, packages: Sequence[str] = PACKAGES) -> None:
     """Unpack the packages and all that they depend on below a directory, as merged /usr."""
     state = tree.with_name(f"{tree.name}.apt")
     for name in ("lists/partial", "archives/partial", "empty"):
@@ -70,7 +70,7 @@ def make(tree: Path, kind: Architecture) -> None:
     }  # fmt: skip
     options = [word for name, value in private.items() for word in ("-o", f"{name}={value}")]
     for command in (["update"], ["install", "-y", "--download-only", "--no-install-recommends",
-                                 *PACKAGES]):  # fmt: skip
+                                 *packages]):  # fmt: skip
         subprocess.run(["apt-get", "-qq", *options, *command], check=True, capture_output=True)
     for name in USR:
         (tree / "usr" / name).mkdir(parents=True)
@@ -106,3 +106,31 @@ def programs(tree: Path) -> Iterator[str]:
         file = tree / "usr/bin" / name
         if not file.is_symlink() and file.read_bytes()[:4] == b"\x7fELF":
             yield f"/usr/bin/{name}"
+
+
+BUILDS = (
+    "base-files", "base-passwd", "libc-bin", "dash", "coreutils", "python3", "python3-pip",
+    "libpython3-dev", "gcc", "libc6-dev", "zlib1g-dev", "curl", "strace", "busybox-static",
+)  # fmt: skip
+"""What builds the single file, and programs to bundle."""
+
+# The kernel keeps emulators by user namespace, so the machine itself goes without.
+ENTER = """
+mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
+cat "/usr/lib/binfmt.d/qemu-$2.conf" > /proc/sys/fs/binfmt_misc/register
+mount -t proc proc "$1/proc"
+mount --rbind /dev "$1/dev"
+exec env -i PATH=/usr/bin:/usr/sbin LC_ALL=C.UTF-8 CC=gcc PIP_CERT=/etc/ca.crt \
+    /usr/sbin/chroot "$1" "${@:3}"
+"""
+
+
+def inside(
+    tree: Path, kind: Architecture, *command: str, timeout: float = 600
+) -> subprocess.CompletedProcess[str]:
+    """Run a program of a tree, and what it starts, as on a machine of that architecture."""
+    enclosed = ("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork")
+    return subprocess.run(
+        [*enclosed, "--kill-child", "bash", "-ec", ENTER, "bash", tree, kind.qemu, *command],
+        capture_output=True, text=True, check=False, timeout=timeout,
+    )  # fmt: skip
