@@ -15,8 +15,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.architectures import mirror
+
 SUITES = ("bookworm", "trixie", "bullseye")
-MIRROR = "http://deb.debian.org/debian"
 NEEDED = ("docker", "dockerd", "debootstrap", "unshare", "setpriv")
 
 # With the first process of a pid namespace end all others; with the last one of a mount namespace,
@@ -151,7 +152,7 @@ def _make_base(suite: str, scratch: Path, env: Mapping[str, str]) -> None:
     root = scratch / suite
     dying_with_us = ("setpriv", "--pdeathsig", "KILL", *ENCLOSED)
     made = subprocess.run(
-        [*dying_with_us, "debootstrap", "--variant=minbase", suite, root, MIRROR],
+        [*dying_with_us, "debootstrap", "--variant=minbase", suite, root, mirror()],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert made.returncode == 0, made.stdout + made.stderr

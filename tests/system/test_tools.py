@@ -51,8 +51,12 @@ def test_a_tool_is_installed_as_this_system_does(
     assert tools.installation(tool, manager, "trixie") == command
 
 
+MIRROR = (
+    "$(apt-get indextargets --no-release-info --format '$(REPO_URI)' "
+    "'Created-By: Packages' 'Component: main' 'Release: bookworm' | head -n 1)"
+)
 BACKPORTS = (
-    "echo 'deb http://deb.debian.org/debian bookworm-backports main' "
+    f'echo "deb {MIRROR} bookworm-backports main" '
     ">/etc/apt/sources.list.d/bookworm-backports.list && apt-get update && "
     "apt-get install -t bookworm-backports upx-ucl"
 )

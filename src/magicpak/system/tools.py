@@ -36,6 +36,12 @@ PACKAGES = {
 BACKPORTED = {("bookworm", "upx-ucl")}
 """Releases of Debian, and packages that only their backports have."""
 
+TARGETS = (
+    "apt-get indextargets --no-release-info --format '$(REPO_URI)' "
+    "'Created-By: Packages' 'Component: main'"
+)
+"""What prints the mirrors that apt-get(8) uses, before the first update too."""
+
 OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
 
@@ -67,9 +73,10 @@ def installation(tool: str, by: str | None = None, on: str | None = None) -> str
     package = names.get(by, names[""])
     if by == "apt-get" and (on, package) in BACKPORTED:
         suite = f"{on}-backports"
-        source = f"deb http://deb.debian.org/debian {suite} main"
+        mirror = f"$({TARGETS} 'Release: {on}' | head -n 1)"
         return (
-            f"echo '{source}' >/etc/apt/sources.list.d/{suite}.list && apt-get update && "
+            f'echo "deb {mirror} {suite} main" >/etc/apt/sources.list.d/{suite}.list && '
+            "apt-get update && "
             f"{MANAGERS[by]} -t {suite} {package}"
         )
     return f"{MANAGERS[by]} {package}"
