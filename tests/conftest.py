@@ -28,6 +28,7 @@ TOOLS = {"cc": "cc", "strace": "strace", "upx": "upx", "busybox": "busybox", "pa
 COSTLY = {
     "docker": "minutes and 2 GB",
     "architectures": "minutes and downloads 600 MB",
+    "distributions": "minutes and downloads 500 MB",
 }
 """Markers of tests that run only where they are asked for, and in CI."""
 
