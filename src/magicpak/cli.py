@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import itertools
 import os
 import sys
@@ -297,8 +296,6 @@ def command(log_level: str, verbose: bool, **settings: Any) -> None:
 
 def main() -> NoReturn:
     """Run the command, print what went wrong, and exit: 0 done, 1 failed, 2 wrong command line."""
-    # This process ends before garbage matters; to look for it, at the end too, costs a tenth.
-    gc.disable()
     # Older versions of os.walk and shutil.rmtree call themselves once for each level of a tree.
     sys.setrecursionlimit(PATH_MAX)
     _occupy_standard_streams()

@@ -6,7 +6,7 @@ LD_LIBRARY_PATH is not set there, and the only cache is the one that mend.py gen
 from __future__ import annotations
 
 import errno
-from typing import NamedTuple
+import functools
 
 from magicpak.elf import Elf
 from magicpak.host import Host
@@ -16,11 +16,13 @@ from magicpak.loader.search import Flavour, Loader
 from magicpak.plan import Bundle, File
 
 
-class BundleView(NamedTuple):
+class BundleView:
     """The objects that the loader sees inside the bundle."""
 
-    bundle: Bundle
-    host: Host
+    def __init__(self, bundle: Bundle, host: Host) -> None:
+        """Look at each path once: programs need the same libraries."""
+        self.bundle, self.host = bundle, host
+        self._file = functools.cache(self._found)
 
     def elf(self, path: str) -> Elf | None:
         """Read an object of the bundle; None where there is no such file."""
@@ -41,7 +43,7 @@ class BundleView(NamedTuple):
         file = self._file(path)
         return None if file is None else self.host.planned_content(file)
 
-    def _file(self, path: str) -> File | None:
+    def _found(self, path: str) -> File | None:
         place = self.bundle.resolve(path)
         item = self.bundle.get(place) if place is not None else None
         return item.entry if item is not None and isinstance(item.entry, File) else None
