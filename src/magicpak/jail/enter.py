@@ -214,8 +214,11 @@ def _become(user: User, isolation: Isolation, capabilities: frozenset[int]) -> N
             with contextlib.suppress(OSError):
                 os.fchown(descriptor, user.uid, -1)
     if not isolation.mapped:
-        # A user namespace may deny setgroups(2) even to its root, who then needs no other groups.
-        if {*os.getgroups(), user.gid} != {*user.groups, user.gid}:
+        try:
             os.setgroups(user.groups)
+        except OSError:
+            # A user namespace may deny it even to its root, who then needs no other groups.
+            if {*os.getgroups(), user.gid} != {*user.groups, user.gid}:
+                raise
         os.setgid(user.gid)
         os.setuid(user.uid)
