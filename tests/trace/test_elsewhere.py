@@ -222,6 +222,25 @@ def test_what_is_in_memory_is_nothing_of_this_machine(
     assert not any(one.path.startswith(f"{place}/") for one in found)
 
 
+NEW = """1 fsopen("{}", FSOPEN_CLOEXEC) = 3<anon_inode:[fscontext]>
+1 fsconfig(3<anon_inode:[fscontext]>, FSCONFIG_CMD_CREATE, NULL, NULL, 0) = 0
+1 fsmount(3<anon_inode:[fscontext]>, FSMOUNT_CLOEXEC, 0) = 4</>
+1 move_mount(4</>, "", AT_FDCWD</w>, "/dst", MOVE_MOUNT_F_EMPTY_PATH) = 0
+"""
+"""What mount(8) calls since util-linux 2.39."""
+
+
+@pytest.mark.parametrize("calls", ['1 mount("none", "/dst", "{}", 0, NULL) = 0\n', NEW])
+@pytest.mark.parametrize(
+    ("kind", "told"), [("tmpfs", {}), ("ramfs", {}), ("proc", {}), ("ext4", {"/dst/x": BEHIND})]
+)
+def test_a_new_file_system_is_followed(calls: str, kind: str, told: dict[str, str]) -> None:
+    log = f'1 execve("/bin/app", [], 0x0) = 0\n{calls.format(kind)}1 open("/dst/x", O_RDONLY) = 3'
+    found = sift(parse(log.encode().splitlines(), "/"))
+    assert left_out(found) == told
+    assert "/dst/x" not in files(found)
+
+
 def test_what_lies_on_a_file_system_of_the_run_is_told() -> None:
     log = b"""1 execve("/bin/app", [], 0x0) = 0
 1 mount("/dev/loop0", "/usr/share", "squashfs", MS_RDONLY, NULL) = 0

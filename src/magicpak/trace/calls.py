@@ -19,7 +19,7 @@ _MAKES = "mkdir mkdirat mknod mknodat bind"
 _NAMES = "rename renameat renameat2 link linkat symlink symlinkat"
 _REMOVES = "unlink unlinkat rmdir"
 _BIRTHS = "clone clone3 fork vfork"
-_MOUNTS = "mount umount umount2 open_tree move_mount"
+_MOUNTS = "mount umount umount2 open_tree fsopen fsmount move_mount"
 _OTHERS = "chroot pivot_root unshare setns io_uring_setup"
 
 

@@ -1,4 +1,4 @@
-"""Where on this machine lies what a run has mounted itself: mount(2), move_mount(2). Pure."""
+"""Where on this machine lies what a run has mounted itself: mount(2) and fsopen(2). Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KERNEL = "/proc"
 
 
 class Trees:
-    """What open_tree(2) has made ready to be mounted, by descriptor."""
+    """What open_tree(2) and fsopen(2) have made ready to be mounted, by descriptor."""
 
     def __init__(self) -> None:
         """Know of none."""
@@ -31,21 +31,29 @@ class Trees:
     def told(self, match: re.Match[bytes], resolve: Resolve, mounts: Mounts) -> Iterator[str]:
         """Take in a call that has succeeded; give the paths that it has shown to be there."""
         call, rest = match["call"], match["rest"]
+        descriptor = (match["fd"] or b"").partition(b"<")[0]
         paths = [(match["fd"], match["path"] or b""), *syntax.SECOND.findall(rest)]
         named = [(fd or None, string) for fd, string in paths if string not in (b"", b'""')]
         first = resolve(*named[0]) if named else None
         if call == b"open_tree":
             self._at[match["result"]] = first
+        elif call == b"fsopen":
+            self._at[match["result"]] = _new(match["path"] or b"")
+        elif call == b"fsmount":
+            self._at[match["result"]] = self._at.get(descriptor)
         elif call == b"move_mount":
-            descriptor = (match["fd"] or b"").partition(b"<")[0]
             yield from _mount(first, self._at.get(descriptor), mounts)
         elif call.startswith(b"umount"):
             mounts.pop(first or "", None)
         elif len(named) > 1 and not _CHANGES.search(rest):
-            kind = syntax.unescape(named[2][1][1:-1]).decode(errors="replace") if named[2:] else ""
-            source = first if _BINDS.search(rest) else None
-            in_memory = source is None and _IN_MEMORY.fullmatch(kind)
-            yield from _mount(resolve(*named[1]), _KERNEL if in_memory else source, mounts)
+            source = first if _BINDS.search(rest) else _new(named[2][1] if named[2:] else b"")
+            yield from _mount(resolve(*named[1]), source, mounts)
+
+
+def _new(string: bytes) -> str | None:
+    """Return where a new file system lies, by the string that names its type."""
+    kind = syntax.unescape(string[1:-1]).decode(errors="replace")
+    return _KERNEL if _IN_MEMORY.fullmatch(kind) else None
 
 
 def _mount(point: str | None, source: str | None, mounts: Mounts) -> Iterator[str]:
