@@ -110,12 +110,13 @@ def test_the_command_reads_a_log_from_its_stdin_by_a_pipe(tmp_path: Path) -> Non
 @pytest.mark.needs("strace", "root", "mounts")
 @pytest.mark.parametrize("kilobytes", [4, 64])
 def test_a_log_that_strace_cannot_write_is_an_error(tmp_path: Path, kilobytes: int) -> None:
+    code = "import os; [os.access('/', 0) for _ in range(4096)]"
     full = tmp_path / "full"
     with mounted(full, "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs"):
         if kilobytes == 4:
             (full / "taken").write_bytes(bytes(4096))
         with pytest.raises(trace.LogNotWritten, match=r"No space left.*TMPDIR"):
-            trace.run(PYTHON, ["-c", "import ssl"], scratch=str(full), allow_failure=True)
+            trace.run(PYTHON, ["-c", code], scratch=str(full), allow_failure=True)
 
 
 @needs_strace
