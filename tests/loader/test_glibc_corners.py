@@ -15,6 +15,7 @@ import pytest
 from magicpak.host import Host
 from magicpak.loader import cache
 from magicpak.loader.closure import closure
+from magicpak.loader.diagnostics import looks_past_files
 from magicpak.loader.identify import Identified
 from magicpak.loader.library import Closure
 from magicpak.loader.search import Environment
@@ -108,12 +109,12 @@ def test_a_truncated_candidate_that_is_not_foreign_is_refused(
     assert told(exe, where).returncode == 127
 
 
-@pytest.mark.parametrize("text", ["liba.so", "exe/x", "n" * 256])
+@pytest.mark.parametrize("text", ["liba.so", "n" * 256])
 @pytest.mark.parametrize("tag", ["rpath", "runpath", "LD_LIBRARY_PATH"])
 def test_a_file_that_cannot_be_opened_ends_the_list_that_it_is_in(
     tmp_path: Path, loaders: Identified, text: str, tag: str
 ) -> None:
-    """A loop of links, a file on the way, a name that is too long."""
+    """A loop of links, a name that is too long."""
     one, two = tmp_path / "one", tmp_path / "two"
     exe = tmp_path / "one" / "exe"
     library(two / "liba.so")
@@ -122,6 +123,31 @@ def test_a_file_that_cannot_be_opened_ends_the_list_that_it_is_in(
     program(exe, ("needed", "liba.so"), listed)
     (one / "liba.so").symlink_to(text)
     assert agree(loaders, exe, where if tag == "LD_LIBRARY_PATH" else "") == []
+
+
+def through_a_file(tmp_path: Path) -> Path:
+    """Make a program whose library is in the second directory, behind a link through a file."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    library(two / "liba.so")
+    program(one / "exe", ("needed", "liba.so"), ("runpath", paths(one, two)))
+    (one / "liba.so").symlink_to("exe/x")
+    return one / "exe"
+
+
+def test_a_path_through_a_file_is_as_for_the_loader_here(
+    tmp_path: Path, loaders: Identified
+) -> None:
+    agree(loaders, through_a_file(tmp_path))
+
+
+@pytest.mark.parametrize(("version", "found"), [("2.36", 0), ("2.41", 1), ("2.43", 1), ("", 0)])
+def test_a_path_through_a_file_ends_a_list_before_glibc_2_41(
+    tmp_path: Path, loaders: Identified, monkeypatch: pytest.MonkeyPatch, version: str, found: int
+) -> None:
+    past = looks_past_files({"version.version": version})
+    monkeypatch.setattr("magicpak.loader.identify.looks_past_files", lambda _: past)
+    listed = found_by(loaders, through_a_file(tmp_path), "").libraries
+    assert sum(each.path.endswith("/two/liba.so") for each in listed) == found
 
 
 def test_the_next_list_is_searched_after_one_that_ends(

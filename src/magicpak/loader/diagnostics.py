@@ -27,6 +27,17 @@ def told_by(diagnostics: dict[str, str]) -> SearchPath | None:
     return SearchPath(tuple(directories), lib, diagnostics.get("dl_platform", ""))
 
 
+def release(diagnostics: dict[str, str]) -> tuple[int, int] | None:
+    """Return the version of glibc; None where the diagnostics lack it."""
+    match = re.match(r"(\d+)\.(\d+)", diagnostics.get("version.version", ""))
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def looks_past_files(diagnostics: dict[str, str]) -> bool:
+    """Tell whether ENOTDIR ends no list of directories: so it is in glibc 2.41, not in 2.36."""
+    return (release(diagnostics) or (0, 0)) >= (2, 41)
+
+
 def active_hwcaps(diagnostics: dict[str, str]) -> tuple[str, ...]:
     """List the glibc-hwcaps subdirectories that the loader searches on this processor."""
     names = diagnostics.get("dl_hwcaps_subdirs", "").split(":")
@@ -40,8 +51,8 @@ def legacy_hwcaps(diagnostics: dict[str, str], abi: Abi) -> tuple[str, ...]:
     They are all subsets of ``tls``, the platform and the processor's features, in this order
     (elf/dl-hwcaps.c, _dl_important_hwcaps).
     """
-    release = re.match(r"(\d+)\.(\d+)", diagnostics.get("version.version", ""))
-    if release is None or (int(release[1]), int(release[2])) >= (2, 37):
+    version = release(diagnostics)
+    if version is None or version >= (2, 37):
         return ()
     features = LEGACY_HWCAPS.get((abi.machine, abi.bits), {})
     words = (diagnostics.get(key, "0") for key in ("dl_hwcap", "dl_hwcap_important"))

@@ -5,6 +5,7 @@ glibc: elf/dl-load.c (open_path). musl: ldso/dynlink.c (path_open).
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -57,7 +58,8 @@ class Finder(NamedTuple):
         if not place.candidates:
             return False
         path, flavour = place.candidates[-1], self.loader.flavour
-        if self.view.failure(path) in PASSED[flavour]:
+        failure = self.view.failure(path)
+        if failure in PASSED[flavour] or (failure == errno.ENOTDIR and self.loader.past_files):
             return False
         # glibc looks on if the directory is none.
         return flavour is Flavour.MUSL or not self.view.failure(f"{path.rpartition('/')[0]}/")

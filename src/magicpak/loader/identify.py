@@ -12,7 +12,12 @@ from magicpak.elf import Abi, Elf, MalformedExecutable
 from magicpak.errors import IoError
 from magicpak.host import Host
 from magicpak.loader import cache, conf
-from magicpak.loader.diagnostics import active_hwcaps, legacy_hwcaps, told_by
+from magicpak.loader.diagnostics import (
+    active_hwcaps,
+    legacy_hwcaps,
+    looks_past_files,
+    told_by,
+)
 from magicpak.loader.errors import HelperFailed
 from magicpak.loader.helper import Helper, SearchPath
 from magicpak.loader.library import Ask
@@ -172,6 +177,7 @@ class Identified:
             legacy_hwcaps(diagnostics, elf.abi),
             self._cache(diagnostics.get("path.sysconfdir", "/etc"), elf),
             self._preload(),
+            looks_past_files(diagnostics),
         )
         log.debug("%s looks in %s", interpreter, ":".join(path.directories))
         return loader, helper.place if helper is not None and self.dlopen else None

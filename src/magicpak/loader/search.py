@@ -55,6 +55,8 @@ class Loader(NamedTuple):
     cache: Cache | None = None
     preload: tuple[str, ...] = ()
     """The names in /etc/ld.so.preload."""
+    past_files: bool = False
+    """Whether it looks on in a list after a path that leads through a file (newer glibc)."""
 
     @property
     def subdirectories(self) -> tuple[str, ...]:
