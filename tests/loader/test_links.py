@@ -134,11 +134,11 @@ def test_what_the_hosts_cache_knows_can_be_loaded_later(
 def test_where_a_file_has_the_name_the_cache_is_made_and_told(
     out: Path, compile_c: Compile
 ) -> None:
-    source = "const char *zlibVersion(void) { return 0; }"
-    found = library(compile_c, "lib/libz.so.1", source=source)
-    calls = "char *zlibVersion(void); int main(void) { return zlibVersion() ? 1 : 7; }"
-    program = compile_c("program", calls, str(found))
-    options = ("--merged-usr", "--include", "/lib/x86_64-linux-gnu/libz.so.1")
+    # Of glibc, and needed by no Python: one may need libz.so.1, and takes what LD_LIBRARY_PATH has.
+    name = "libBrokenLocale.so.1"
+    found = library(compile_c, f"lib/{name}")
+    program = compile_c("program", CALLS, str(found))
+    options = ("--merged-usr", "--include", f"/lib/x86_64-linux-gnu/{name}")
     log = bundled(out, *options, program, LD_LIBRARY_PATH=str(found.parent))
     assert start(out, program).returncode == 7
     (warning,) = log.splitlines()
