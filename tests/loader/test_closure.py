@@ -261,6 +261,41 @@ def test_nodeflib_bars_the_default_directories_and_what_the_cache_has_of_them(
     assert [each.path for each in found.libraries] == ["/opt/liba.so"]
 
 
+@pytest.mark.parametrize("first", [False, True], ids=["after", "before"])
+@pytest.mark.parametrize(
+    ("flavour", "library_path", "made"),
+    [
+        (Flavour.GLIBC, "", Made([("needed", "liba.so"), ("runpath", "/one")], "/ld.so")),
+        (Flavour.GLIBC, "", Made([("needed", "libb.so"), ("rpath", "/one")], "/ld.so")),
+        (Flavour.MUSL, "", Made([("needed", "libb.so"), ("runpath", "/one")], "/ld.so")),
+        (Flavour.GLIBC, "", Made([("needed", "liba.so")], "/ld.so", flags_1=NODEFLIB)),
+        (Flavour.GLIBC, "", Made([("needed", "liba.so")], "/ld.so", machine=EM_386, bits=32)),
+        (Flavour.GLIBC, "$ORIGIN", Made([("needed", "liba.so")], "/ld.so")),
+    ],
+    ids=["runpath", "rpath inherited", "runpath inherited", "nodeflib", "abi", "origin"],
+)
+def test_what_one_program_finds_does_not_change_what_another_finds(
+    tmp_path: Path, flavour: Flavour, library_path: str, made: Made, first: bool
+) -> None:
+    loader = GLIBC._replace(flavour=flavour)
+    library(tmp_path / "ld.so")
+    library(tmp_path / "lib" / "libb.so", ("needed", "liba.so"))
+    for directory in ("lib", "one"):
+        library(tmp_path / directory / "liba.so")
+    library(tmp_path / "usr" / "lib" / "liba.so", bits=32)
+    plain = program(tmp_path / "bin" / "plain", ("needed", "libb.so"))
+    special = made.write(tmp_path / "one" / "special")
+    host, environment, known = Host(str(tmp_path)), Environment(library_path), {}
+    for path in (special, plain, special) if first else (plain, special, plain):
+        place = f"/{path.relative_to(tmp_path)}"
+        elf = host.read(place)
+        alone = closure(elf, place, loader, host, environment)
+        together = closure(elf, place, loader, host, environment, known=known)
+        assert together.libraries == alone.libraries
+        assert [*map(str, together.failures)] == [*map(str, alone.failures)]
+    assert known or library_path
+
+
 def test_a_loader_that_is_missing_is_named_first(tmp_path: Path) -> None:
     program(tmp_path / "exe", ("needed", "liba.so"))
     host = Host(str(tmp_path))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from magicpak.elf import Elf
 from magicpak.loader.cache import directory
-from magicpak.loader.finder import Finder
+from magicpak.loader.finder import Finder, Known
 from magicpak.loader.library import Ask, Closure, Library, View
 from magicpak.loader.search import Environment, Loader
 from magicpak.loader.walk import Walk
@@ -20,18 +20,20 @@ def closure(
     environment: Environment,
     *,
     ask: Ask | None = None,
+    known: Known | None = None,
 ) -> Closure:
     """Find every library that the loader maps for an executable.
 
     ``path`` is the real path of the file (/proc/self/exe), from which ``$ORIGIN`` is derived. It is
-    empty where the loader cannot know it.
+    empty where the loader cannot know it. ``known`` is what was found for other executables, as
+    long as loader, view and environment are the same, and no file changes.
     """
-    finder = Finder(loader, view, environment, ask)
+    finder = Finder(loader, view, environment, ask, {} if known is None else known)
     walk = Walk(finder).through(executable, path)
     variants = [library for library in walk.libraries if library.level]
     baseline: tuple[Library, ...] = ()
     if variants:
-        older = Walk(finder._replace(loader=loader.plain)).through(executable, path)
+        older = Walk(finder._replace(loader=loader.plain, known={})).through(executable, path)
         baseline = _baseline(variants, walk, older)
     return Closure(
         tuple(walk.libraries),

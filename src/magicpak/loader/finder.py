@@ -9,10 +9,25 @@ import errno
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from magicpak.elf import Elf, MalformedExecutable
+from magicpak.elf import DF_1_NODEFLIB, Abi, Elf, MalformedExecutable
 from magicpak.loader.candidate import PASSED, fits, is_foreign
 from magicpak.loader.library import Ask, View
-from magicpak.loader.search import Environment, Flavour, How, Loaded, Loader, Place, places
+from magicpak.loader.search import (
+    Environment,
+    Flavour,
+    How,
+    Loaded,
+    Loader,
+    Place,
+    depends_on_needer,
+    places,
+)
+
+Found = tuple[str, Elf, Place]
+"""The file for a name, and the place where it is."""
+
+Known = dict[tuple[str, Abi, int, int, bool], Found]
+"""What one loader has found in one view and environment, where all needers find the same."""
 
 
 class Finder(NamedTuple):
@@ -22,18 +37,27 @@ class Finder(NamedTuple):
     view: View
     environment: Environment
     ask: Ask | None
+    known: Known
 
     def places(self, name: str, needer: Loaded) -> Iterator[Place]:
         """List the places where it looks."""
         return places(name, needer, self.loader, self.environment)
 
-    def find(
-        self, name: str, needer: Loaded, *, ask: bool = True
-    ) -> tuple[str, Elf, Place] | None:
+    def find(self, name: str, needer: Loaded, *, ask: bool = True) -> Found | None:
         """Return the file, and the place where it is. Raises MalformedExecutable.
 
         With ``ask``, the loader itself is asked for a library that is in none of the places.
         """
+        if depends_on_needer(needer, self.loader, self.environment):
+            return self._find(name, needer, ask=ask)
+        elf = needer.elf
+        like = (name, elf.abi, elf.float_abi, elf.flags_1 & DF_1_NODEFLIB, ask)
+        found = self.known.get(like) or self._find(name, needer, ask=ask)
+        if found is not None:
+            self.known[like] = found
+        return found
+
+    def _find(self, name: str, needer: Loaded, *, ask: bool) -> Found | None:
         ended: Place | None = None
         for place in self.places(name, needer):
             if ended is not None and place.is_listed_with(ended):

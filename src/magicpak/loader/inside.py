@@ -8,9 +8,10 @@ from __future__ import annotations
 import errno
 import functools
 
-from magicpak.elf import Elf
+from magicpak.elf import Abi, Elf
 from magicpak.host import Host
 from magicpak.loader import cache, mend
+from magicpak.loader.finder import Known
 from magicpak.loader.identify import MUSL_DIRECTORIES, musl_directories
 from magicpak.loader.search import Flavour, Loader
 from magicpak.plan import Bundle, File
@@ -23,6 +24,7 @@ class BundleView:
         """Look at each path once: programs need the same libraries."""
         self.bundle, self.host = bundle, host
         self._file = functools.cache(self._found)
+        self._started: dict[tuple[str, Abi, int], tuple[Loader, Known]] = {}
 
     def elf(self, path: str) -> Elf | None:
         """Read an object of the bundle; None where there is no such file."""
@@ -42,6 +44,13 @@ class BundleView:
         """Read a configuration file of the bundle; None where there is none. Raises IoError."""
         file = self._file(path)
         return None if file is None else self.host.planned_content(file)
+
+    def started(self, loader: Loader, elf: Elf) -> tuple[Loader, Known]:
+        """Describe the loader as it runs here for an object, with what it has found here so far."""
+        like = (loader.interpreter, elf.abi, elf.flags)
+        if like not in self._started:
+            self._started[like] = inside(loader, self, elf), {}
+        return self._started[like]
 
     def _found(self, path: str) -> File | None:
         place = self.bundle.resolve(path)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from magicpak.host import Host
 from magicpak.loader.closure import closure
 from magicpak.loader.errors import LookupFailed, LookupRefused
-from magicpak.loader.inside import BundleView, inside
+from magicpak.loader.inside import BundleView
 from magicpak.loader.library import Closure, Library
 from magicpak.loader.resolve import Root
 from magicpak.loader.search import Environment
@@ -71,8 +71,8 @@ def losses_without_proc(
 def _found(origin: str, root: Root, view: BundleView) -> Closure:
     if root.loader is None:
         return Closure()
-    loader = inside(root.loader, view, root.elf)
-    return closure(root.elf, origin, loader, view, Environment())
+    loader, known = view.started(root.loader, root.elf)
+    return closure(root.elf, origin, loader, view, Environment(), known=known)
 
 
 def _differences(path: str, root: Root, found: Closure) -> Iterator[Lost]:

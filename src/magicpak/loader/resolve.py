@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from magicpak.elf import DlopenNote, Elf
 from magicpak.host import Host
 from magicpak.loader.closure import closure
 from magicpak.loader.errors import LookupFailed, LookupRefused, together
+from magicpak.loader.finder import Known
 from magicpak.loader.identify import PRELOAD, Identified
 from magicpak.loader.library import Closure
 from magicpak.loader.loaded_later import GUESSED
@@ -44,6 +46,8 @@ class Resolver:
         self.host, self.loaders, self.environment = host, loaders, environment
         self.roots: dict[tuple[int, int], Root] = {}
         """By the identity of the object."""
+        self.known: defaultdict[str, Known] = defaultdict(dict)
+        """What each loader has found since files may last have changed."""
 
     def root(self, path: str, elf: Elf) -> Root:
         """Resolve an object."""
@@ -61,7 +65,8 @@ class Resolver:
         # from the path by which it was found.
         found_by = os.path.join(self.environment.directory, path)
         place = self.host.real(path) if elf.runs else found_by
-        found = closure(elf, place, loader, self.host, self.environment, ask=ask)
+        known = self.known[interpreter]
+        found = closure(elf, place, loader, self.host, self.environment, ask=ask, known=known)
         root = Root(path, elf, loader, found)
         for level, text in found.notices:
             # The missing loader is reported once; without it, nothing else matters.
@@ -85,6 +90,7 @@ class Resolver:
 
     def loaded_by_name(self, path: str, elf: Elf, names: Iterable[str]) -> Iterator[Placed]:
         """Yield the entries of the libraries that an object may load by dlopen(3), where here."""
+        self.known.clear()
         notes = tuple(DlopenNote((name,), "", GUESSED) for name in names)
         # The notices of the object itself are logged already.
         root = self._resolve(path, elf._replace(dlopens=elf.dlopens + notes), logging.INFO)
@@ -99,6 +105,7 @@ class Resolver:
         With ``must_start``, raises LookupFailed or LookupRefused for programs that do not start.
         The replay checks other objects: they may be excluded, or run in another environment.
         """
+        self.known.clear()
         roots = [self.root(path, elf) for path, elf in paths]
         if must_start:
             _refuse([each for root in roots if root.elf.runs for each in root.closure.failures])

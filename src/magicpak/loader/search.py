@@ -145,6 +145,17 @@ def places(name: str, needer: Loaded, loader: Loader, environment: Environment) 
         yield from _glibc(name, needer, loader, environment)
 
 
+def depends_on_needer(needer: Loaded, loader: Loader, environment: Environment) -> bool:
+    """Tell whether the needer, or an object above it, has a say in where is searched."""
+    if needer.elf.runpath is not None or "$" in environment.library_path:
+        return True
+    musl = loader.flavour is Flavour.MUSL
+    return any(
+        link.elf.rpath is not None or (musl and link.elf.runpath is not None)
+        for link in needer.chain()
+    )
+
+
 def _glibc(name: str, needer: Loaded, loader: Loader, environment: Environment) -> Iterator[Place]:
     *_, executable = needer.chain()
     defaults = not needer.elf.flags_1 & DF_1_NODEFLIB
