@@ -55,13 +55,12 @@ def _sign(
     kind: Kind, subject: Subject, needed: Sequence[str], reader: Reader, *, thorough: bool
 ) -> Sign | None:
     imports = reader.imports(subject)
-    reads = next((soname for soname in needed if soname.startswith(kind.readers or "/")), "")
+    reads = _first(needed, kind.readers)
     if names := imports & kind.imports:
         return Sign(kind, subject, *(("needs", reads) if reads else ("imports", min(names))))
     if subject.is_program and (names := imports & kind.own_imports):
         return Sign(kind, subject, "imports", min(names))
-    own = (soname for soname in needed if soname.startswith(kind.own_needs or "/"))
-    if subject.is_program and (soname := next(own, "")):
+    if subject.is_program and (soname := _first(needed, kind.own_needs)):
         return Sign(kind, subject, "needs", soname)
     static = subject.is_program and not needed
     if kind.paths and (reads or static):
@@ -75,3 +74,8 @@ def _sign(
         if found:
             return Sign(kind, subject, "names", min(found).rstrip("\0"))
     return None
+
+
+def _first(sonames: Sequence[str], starts: str | tuple[str, ...]) -> str:
+    """Return the first library whose name begins like this; nothing begins like no text."""
+    return next((name for name in sonames if name.startswith(starts)), "") if starts else ""
