@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import logging
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from magicpak.plan import Bundle
@@ -39,9 +40,12 @@ def tell(run: Run, bundle: Bundle) -> Bundle:
     lacks: dict[tuple[str, str], Lack] = {}
     for lack in _lacks(run, bundle):
         lacks.setdefault((lack.program, lack.option), lack)
+    by_program: defaultdict[str, list[Lack]] = defaultdict(list)
+    for lack in lacks.values():
+        by_program[lack.program].append(lack)
     for level in (logging.WARNING, logging.INFO):
-        for program in dict.fromkeys(lack.program for lack in lacks.values()):
-            here = [x for x in lacks.values() if (x.program, x.level) == (program, level)]
+        for program, every in by_program.items():
+            here = [lack for lack in every if lack.level == level]
             if here:
                 log.log(level, "%s", _told(program, here))
     return bundle
@@ -58,6 +62,7 @@ def _told(program: str, lacks: list[Lack]) -> str:
 def _lacks(run: Run, bundle: Bundle) -> Iterator[Lack]:
     objects = subjects(run, functools.cache(run.host.real))
     there = functools.cache(functools.partial(_there, bundle))
+    lack = functools.partial(_lack, _named(run), sure=not run.options.dynamic)
     asked = run.asked or Asked()
     for match in ruled.matches(objects) if not asked.auto else ():
         rule, subject = match.rule, match.subject
@@ -66,10 +71,10 @@ def _lacks(run: Run, bundle: Bundle) -> Iterator[Lack]:
         does = rule.does + ("" if subject.elf.runs else f" ({match.name})")
         paths = found(run.host, match.patterns(rule.files))
         if paths and not any(bundle.resolve(path) for path in paths):
-            yield _lack(run, subject, does, rule.name)
+            yield lack(subject, does, rule.name)
         for kind in KINDS if not rule.files else ():
             if kind.name == rule.kinds and not there(kind.there):
-                yield _lack(run, subject, does, kind.name)
+                yield lack(subject, does, kind.name)
     thorough = log.isEnabledFor(logging.INFO)
     kinds = [
         kind
@@ -80,7 +85,7 @@ def _lacks(run: Run, bundle: Bundle) -> Iterator[Lack]:
         kind = sign.kind
         if not there(kind.there):
             text = f"{kind.does} ({sign.short})"
-            yield _lack(run, sign.subject, text, kind.name, fails=kind.says is Says.FAILS)
+            yield lack(sign.subject, text, kind.name, fails=kind.says is Says.FAILS)
 
 
 def _there(bundle: Bundle, pattern: str) -> bool:
@@ -88,15 +93,24 @@ def _there(bundle: Bundle, pattern: str) -> bool:
     return any(regex.fullmatch(path) for path, _ in bundle)
 
 
-def _lack(run: Run, subject: Subject, does: str, option: str, *, fails: bool = True) -> Lack:
-    """Name the program of an object: an input for what runs it, the first input for a plugin.
+def _named(run: Run) -> dict[str, str]:
+    """Name the input that runs each object from which a loader starts; the first for a plugin.
 
-    What only accompanies the inputs may never run.
+    What only accompanies the inputs may never run, and has no name here.
     """
     runs_by = {path: each.path for each in run.inputs for path, _ in each.programs}
-    root = next(r for r in run.resolver.roots.values() if r.path == subject.program)
-    path = runs_by.get(subject.program, "" if root.elf.runs else run.inputs[0].path)
-    # A traced run has shown what the program opens: evidence of more is weaker than that.
-    sure = fails and path and not run.options.dynamic
-    level = logging.WARNING if sure else logging.INFO
+    return {
+        root.path: runs_by.get(root.path, "" if root.elf.runs else run.inputs[0].path)
+        for root in run.resolver.roots.values()
+    }
+
+
+def _lack(
+    named: Mapping[str, str], subject: Subject, does: str, option: str, *,
+    fails: bool = True, sure: bool,
+) -> Lack:  # fmt: skip
+    """Blame the program of an object; evidence is not ``sure`` where a trace shows what is opened.
+    """
+    path = named[subject.program]
+    level = logging.WARNING if fails and path and sure else logging.INFO
     return Lack((path or subject.program).rpartition("/")[2], does, option, level)
