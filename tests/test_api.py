@@ -114,6 +114,15 @@ def test_importing_the_package_imports_no_more_than_it_has_to() -> None:
     assert run.stdout == "[]\n"
 
 
+def test_no_type_of_a_value_is_compiled_when_it_is_imported() -> None:
+    """typing.NamedTuple compiles each annotation that is a text, before Python 3.14."""
+    package = Path(inspect.getfile(library)).parent
+    texts = {path: path.read_text() for path in package.rglob("*.py")}
+    values = [path for path, text in texts.items() if "(NamedTuple):" in text]
+    assert values
+    assert not [path for path in values if "from __future__ import annotations" in texts[path]]
+
+
 def test_what_the_package_offers_is_there_and_documented() -> None:
     for name in library.__all__:
         assert getattr(library, name) is not None

@@ -1,7 +1,5 @@
 """The pipeline: the stages in their order."""
 
-from __future__ import annotations
-
 import functools
 import logging
 from typing import TYPE_CHECKING, NamedTuple
@@ -80,23 +78,23 @@ class Report(Totals):
     _of: tuple[Run, Bundle]
 
     @classmethod
-    def of(cls, run: Run, bundle: Bundle) -> Report:
+    def of(cls, run: Run, bundle: Bundle) -> "Report":
         """Make that of a run."""
         made = cls(*bundle.totals)
         made._of = (run, bundle)
         return made
 
-    def __reduce__(self) -> tuple[type[Report], tuple[int, int]]:
+    def __reduce__(self) -> tuple[type["Report"], tuple[int, int]]:
         """Pickle the numbers: the rest is of this process."""
         return Report, (self.files, self.size)
 
     @functools.cached_property
-    def facts(self) -> Facts:
+    def facts(self) -> "Facts":
         """Its entries and packages, found when asked for."""
         return report.facts(*self._of)
 
     @functools.cached_property
-    def explanation(self) -> Explanation:
+    def explanation(self) -> "Explanation":
         """The tree of why, and what is largest."""
         return report.explanation(*self._of)
 

@@ -3,8 +3,6 @@
 https://uapi-group.org/specifications/specs/elf_dlopen_metadata/
 """
 
-from __future__ import annotations
-
 import itertools
 import logging
 import os

@@ -4,8 +4,6 @@ The format is that of the System V ABI (gabi, chapters 4 and 5) and elf(5). pyel
 file header and names numbers; tables are read by ``struct``, at a fraction of the time.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import struct

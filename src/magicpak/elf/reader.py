@@ -1,7 +1,5 @@
 """Read one ELF file: only its headers, dynamic section and notes."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os
@@ -34,7 +32,7 @@ class MalformedExecutable(MagicpakError):
 
     path: str
     reason: str
-    abi: Abi | None = None
+    abi: "Abi | None" = None
     """That of its header, if it has a whole one: a loader compares this before all else."""
 
     def __str__(self) -> str:
@@ -163,7 +161,7 @@ def payload(fd: int, path: str) -> int:
         return sections.payload(image)
 
 
-def build_info(fd: int, path: str) -> BuildInfo:
+def build_info(fd: int, path: str) -> "BuildInfo":
     """Return ``recorded.read`` of an open ELF file, and close that. Raises as ``read_open``."""
     from magicpak.elf import recorded  # noqa: PLC0415  few runs ask for it
 

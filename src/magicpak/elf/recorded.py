@@ -3,8 +3,6 @@
 Go has a section ``.go.buildinfo`` (its debug/buildinfo), cargo-auditable one ``.dep-v0``.
 """
 
-from __future__ import annotations
-
 import struct
 from typing import NamedTuple
 

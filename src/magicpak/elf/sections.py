@@ -4,8 +4,6 @@ The loader does not read them, and a stripped or packed file has none: they serv
 are meant for tools, and data that a program keeps in its own file.
 """
 
-from __future__ import annotations
-
 import itertools
 import struct
 from collections.abc import Collection, Iterator

@@ -1,7 +1,5 @@
 """Find the programs that the kernel runs for a file that begins with ``#!`` (execve(2))."""
 
-from __future__ import annotations
-
 import logging
 import os
 import re

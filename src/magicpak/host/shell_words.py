@@ -4,8 +4,6 @@ With what bash adds. A text is read once, from its begin to its end; where it tu
 shell script, what was understood up to there counts.
 """
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 

@@ -6,8 +6,6 @@ files of one package out of the way of another (dpkg-divert(1)). Images without 
 have ``status.d/NAME`` and ``status.d/NAME.md5sums`` instead, and the lists are those of the sums.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 from collections.abc import Iterator, Mapping, Set

@@ -1,7 +1,5 @@
 """Which distribution a root holds (os-release(5))."""
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 

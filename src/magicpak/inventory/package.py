@@ -1,7 +1,5 @@
 """An installed package, as its database describes it. Pure."""
 
-from __future__ import annotations
-
 from enum import Enum
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Write the records by which scanners know packages, of just those that are in a bundle. Pure."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections import Counter

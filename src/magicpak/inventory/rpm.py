@@ -1,7 +1,5 @@
 """The database of rpm: a store of one header for each package, in one of three formats."""
 
-from __future__ import annotations
-
 import logging
 import struct
 from collections.abc import Callable, Iterator, Mapping, Set

@@ -4,8 +4,6 @@ On a merged /usr, dpkg has ``/lib/x86_64-linux-gnu/libc.so.6`` where a bundle ma
 ``/usr/lib/…``, or the other way round.
 """
 
-from __future__ import annotations
-
 import stat
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """What a container runtime gives an image FROM scratch, as ``docker run`` does: tables alone."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Leave no process behind: what a jail without a pid namespace started is found and killed."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

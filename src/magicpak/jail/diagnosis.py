@@ -1,7 +1,5 @@
 """Find out why a test failed: look at its programs, and run it once more under strace(1)."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Sequence

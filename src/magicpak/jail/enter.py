@@ -1,7 +1,5 @@
 """Enter a jail, start a program in it, and tell how that ends."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

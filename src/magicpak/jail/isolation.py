@@ -4,8 +4,6 @@ Where mounts are permitted, it gets namespaces of its own (unshare(2)), without 
 user_namespaces(7); chroot(2) alone serves root in a default ``docker build``.
 """
 
-from __future__ import annotations
-
 import os
 from typing import NamedTuple
 

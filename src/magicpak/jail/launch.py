@@ -1,7 +1,5 @@
 """Run a program in a jail to its end."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import logging

@@ -1,7 +1,5 @@
 """Read which paths the processes of a jail asked for: from strace(1), or from what they said."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What the processes of a jail tell the one that waits outside, through a pipe."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from typing import NamedTuple

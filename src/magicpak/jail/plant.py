@@ -1,7 +1,5 @@
 """Make a jail's root from a bundle, sharing the files' contents, and remove it again."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import fcntl

@@ -1,7 +1,5 @@
 """The shell of a test command: busybox, of which the bundle gets no file and no name."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shlex

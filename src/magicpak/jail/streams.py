@@ -4,8 +4,6 @@ Servers write their logs there. A named pipe stands for each output, and a proce
 on what is written to it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import select

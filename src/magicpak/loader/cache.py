@@ -4,8 +4,6 @@ The format is in glibc's sysdeps/generic/dl-cache.h: a header, entries in descen
 names, their strings, and since glibc 2.33 an extension that names glibc-hwcaps subdirectories.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 import re

@@ -3,8 +3,6 @@
 glibc: elf/dl-load.c (open_path). musl: ldso/dynlink.c (path_open).
 """
 
-from __future__ import annotations
-
 import errno
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Query the real loader through a small C program that it runs."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os

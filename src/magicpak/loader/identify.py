@@ -1,7 +1,5 @@
 """Find the loader of an object, and the search path, hwcaps and cache of that loader."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os

@@ -1,7 +1,5 @@
 """Report lost libraries: as an error, or as a warning."""
 
-from __future__ import annotations
-
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -89,7 +87,7 @@ class _Removed(NamedTuple):
     files: frozenset[tuple[int, int]]
 
     @classmethod
-    def of(cls, excluded: Bundle) -> _Removed:
+    def of(cls, excluded: Bundle) -> "_Removed":
         files = (item.entry.identity for _, item in excluded if isinstance(item.entry, File))
         return cls(frozenset(path for path, _ in excluded), frozenset(files))
 

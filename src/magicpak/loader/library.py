@@ -1,7 +1,5 @@
 """The closure of an executable: its libraries, and how each was found."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 

@@ -1,7 +1,5 @@
 """List the libraries that an object is known to load by dlopen(3) at run time. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

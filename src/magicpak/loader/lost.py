@@ -1,7 +1,5 @@
 """Compare what a loader finds inside the bundle with what it found on the host."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple

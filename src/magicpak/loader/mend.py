@@ -4,8 +4,6 @@ glibc: ld.so.cache, and ld.so.conf for an ldconfig(8) that runs in the image lat
 musl: ld-musl-ARCH.path.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Collection, Iterable, Iterator, Set

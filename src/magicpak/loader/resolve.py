@@ -1,7 +1,5 @@
 """Turn the loader and the libraries of an executable into entries of the bundle."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections import defaultdict

@@ -4,8 +4,6 @@ glibc: ld.so(8) and elf/dl-load.c (_dl_map_object, fillin_rpath, is_dst).
 musl: ldso/dynlink.c (load_library, path_open, fixup_rpath).
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -64,7 +62,7 @@ class Loader(NamedTuple):
         return (*(f"glibc-hwcaps/{level}" for level in self.hwcaps), *self.legacy)
 
     @property
-    def plain(self) -> Loader:
+    def plain(self) -> "Loader":
         """The same loader on the oldest processor that it runs on."""
         return self._replace(hwcaps=(), legacy=())
 
@@ -77,7 +75,7 @@ class Environment(NamedTuple):
     directory: str = "/"
 
     @classmethod
-    def of_this_process(cls) -> Environment:
+    def of_this_process(cls) -> "Environment":
         """Return the environment that a child process would inherit now."""
         preload = re.split("[ :]", os.environ.get("LD_PRELOAD", ""))
         return cls(os.environ.get("LD_LIBRARY_PATH", ""), tuple(filter(None, preload)), os.getcwd())
@@ -88,7 +86,7 @@ class Loaded:
 
     __slots__ = ("elf", "loader", "path")
 
-    def __init__(self, path: str, elf: Elf, loader: Loaded | None = None) -> None:
+    def __init__(self, path: str, elf: Elf, loader: "Loaded | None" = None) -> None:
         """Take the path by which it was found; for the executable, its real path."""
         self.path, self.elf, self.loader = path, elf, loader
 
@@ -97,7 +95,7 @@ class Loaded:
         """The value of ``$ORIGIN`` in this object; empty where it is unknown."""
         return self.path and (self.path.rpartition("/")[0] or "/")
 
-    def chain(self) -> Iterator[Loaded]:
+    def chain(self) -> Iterator["Loaded"]:
         """Walk up from this object to the executable."""
         link: Loaded | None = self
         while link is not None:
@@ -115,7 +113,7 @@ class Place(NamedTuple):
     candidates: tuple[str, ...] = ()
     """The files to try, best first."""
 
-    def is_listed_with(self, other: Place) -> bool:
+    def is_listed_with(self, other: "Place") -> bool:
         """Tell whether both are directories of one list, as of one RPATH."""
         return (self.how, self.of) == (other.how, other.of)
 

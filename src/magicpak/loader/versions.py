@@ -3,8 +3,6 @@
 glibc: elf/dl-version.c (_dl_check_map_versions). musl checks none.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Read Markdown, as much of it as the pages of the manual use. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Put the manual together: what the command line says of itself, then the pages of this folder."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Examine OUTPUT: whether the bundle can be written there, and where it is staged."""
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

@@ -1,7 +1,5 @@
 """The entries of a bundle: files, links and directories, with their paths and origins. Pure."""
 
-from __future__ import annotations
-
 import posixpath
 from collections.abc import Iterator
 from enum import Enum
@@ -15,27 +13,27 @@ class BundlePath(str):
 
     __slots__ = ()
 
-    def __new__(cls, text: str) -> BundlePath:
+    def __new__(cls, text: str) -> "BundlePath":
         """Take a path with or without a leading slash, as seen from the bundle's root."""
         return super().__new__(cls, posixpath.normpath("/" + text.lstrip("/")))
 
-    def child(self, name: str) -> BundlePath:
+    def child(self, name: str) -> "BundlePath":
         """Return the path of ``name`` in this directory; not for ``.`` and ``..``."""
         return str.__new__(BundlePath, f"{'' if self == '/' else self}/{name}")
 
     @property
-    def parent(self) -> BundlePath:
+    def parent(self) -> "BundlePath":
         """The parent directory; for the root, the root."""
         return str.__new__(BundlePath, self.rpartition("/")[0] or "/")
 
-    def parents(self) -> Iterator[BundlePath]:
+    def parents(self) -> Iterator["BundlePath"]:
         """Yield the directories above this path, the nearest first, without the root."""
         parent = self.parent
         while parent != "/":
             yield parent
             parent = parent.parent
 
-    def target(self, text: str) -> BundlePath:
+    def target(self, text: str) -> "BundlePath":
         """Return the target of a link at this path with this text."""
         return BundlePath(text if text.startswith("/") else f"{self.parent}/{text}")
 
@@ -114,7 +112,7 @@ class File(NamedTuple):
         """Whether its content is made rather than copied."""
         return self.content is not None
 
-    def with_content(self, content: bytes) -> File:
+    def with_content(self, content: bytes) -> "File":
         """Return it with generated content, in the place of its own."""
         return self._replace(size=len(content), content=content)
 
@@ -163,7 +161,7 @@ class Item(NamedTuple):
         """Tell whether one of the origins has one of these reasons."""
         return any(origin.why in whys for origin in self.origins)
 
-    def dated(self, mtime: int) -> Item:
+    def dated(self, mtime: int) -> "Item":
         """Return a copy with another time, in nanoseconds."""
         meta = self.entry.meta._replace(mtime=mtime)
         return self._replace(entry=self.entry._replace(meta=meta))

@@ -4,8 +4,6 @@ The syntax is that of glob(7) without backslash escapes. ``**`` as a whole compo
 number of directories. A leading dot is an ordinary character.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Callable, Iterator

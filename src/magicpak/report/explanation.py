@@ -1,7 +1,5 @@
 """Write the tree of why, and the largest packages and files, as plain text. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 

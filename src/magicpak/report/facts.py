@@ -1,7 +1,5 @@
 """What there is to say of a bundle, as values: its entries and their packages. Pure."""
 
-from __future__ import annotations
-
 import functools
 import os
 from collections.abc import Callable, Mapping

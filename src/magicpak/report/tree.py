@@ -1,7 +1,5 @@
 """Arrange the entries of a bundle by why they are there: the tree of ``--explain``. Pure."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -35,7 +33,7 @@ class Node(NamedTuple):
     note: str
     size: int
     """Bytes of its own."""
-    children: tuple[Node, ...] = ()
+    children: tuple["Node", ...] = ()
 
     @property
     def total(self) -> int:

@@ -1,7 +1,5 @@
 """Read the options ``--with`` and ``--without``. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Set
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Weigh what objects say about themselves: which kinds of run-time data they use, and why."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ See "glibc iconv Implementation" in the manual of glibc. Without a gconv-modules
 name modules that are not there, glibc reads gconv-modules.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator

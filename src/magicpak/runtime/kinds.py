@@ -1,7 +1,5 @@
 """The kinds of run-time data, and what in an object is evidence that it uses one. Data."""
 
-from __future__ import annotations
-
 import re
 from enum import Enum
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """How scripts of each language name the modules that they use, and where those are. Data."""
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Find the modules that a script uses, by reading it and them; nothing is run."""
 
-from __future__ import annotations
-
 import os
 import posixpath
 import re

@@ -1,7 +1,5 @@
 """What is asked of a kind of run-time data, and how its files are found."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple

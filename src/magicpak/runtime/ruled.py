@@ -1,7 +1,5 @@
 """Apply the table of rules to objects."""
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Iterable, Iterator

@@ -7,8 +7,6 @@ itself, ``{prefix}`` the directory above its bin or lib, ``{1}`` the first group
 What is not there is no error: distributions differ.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

@@ -1,7 +1,5 @@
 """The objects that evidence is read from, and what their constants mention."""
 
-from __future__ import annotations
-
 import logging
 import os
 import re

@@ -1,7 +1,5 @@
 """What an SBOM tells of a bundle, as values. Pure."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import re

@@ -3,8 +3,6 @@
 What has no identifier in the SPDX License List becomes a ``LicenseRef-…`` with its text.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import re

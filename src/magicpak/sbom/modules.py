@@ -1,7 +1,5 @@
 """Read which modules of a language a program records that it was built from. Pure."""
 
-from __future__ import annotations
-
 import json
 import re
 import zlib

@@ -1,7 +1,5 @@
 """Say what each stage did: a line each at level Info, and one at the end."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable

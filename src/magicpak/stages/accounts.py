@@ -5,8 +5,6 @@ can have asked for a number that it runs as or saw on a file, and for a name tha
 somewhere: its arguments, itself, or a file that it reads.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os

@@ -1,7 +1,5 @@
 """Tell what run-time data the programs will look for in vain, and which option brings it."""
 
-from __future__ import annotations
-
 import functools
 import logging
 import re

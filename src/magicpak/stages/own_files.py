@@ -1,7 +1,5 @@
 """Find the files that belong to a program: what it names, and its configuration."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import logging
@@ -185,7 +183,7 @@ def own(search: Search, paths: Iterable[Named], bundle: Bundle) -> Bundle:
 
 
 def _own(
-    named: Named, owners: Mapping[str, Package], inventory: Inventory
+    named: Named, owners: "Mapping[str, Package]", inventory: "Inventory"
 ) -> Callable[[str], bool]:
     """Return what tells whether a path belongs to who names it, or names one above it.
 
@@ -218,7 +216,7 @@ def _above(path: str) -> Iterator[str]:
     return ("/".join(parts[:end]) for end in range(len(parts), 2, -1))
 
 
-def _source(package: Package) -> str:
+def _source(package: "Package") -> str:
     return package.source or package.name
 
 

@@ -1,7 +1,5 @@
 """The state that the stages of a run share: options, inputs, host files and resolver."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import logging
@@ -76,7 +74,7 @@ class Run(NamedTuple):
     resolver: Resolver
     show: Show
     busy: Busy
-    inventory: Callable[[], Inventory]
+    inventory: "Callable[[], Inventory]"
     """Returns the packages of the host; what they have is read when it is asked for."""
     reader: Reader
     """Reads what objects say of themselves, each once."""
@@ -84,12 +82,12 @@ class Run(NamedTuple):
     """What was said of the run, for its report."""
     notes: list[str]
     """What is notable of the stage that runs, for its line of the account."""
-    digests: Digests | None = None
+    digests: "Digests | None" = None
     """Hashes what is written; None where nobody asks."""
-    user: User | None = None
+    user: "User | None" = None
     """Who runs the traced runs and the test; None for the user of this process, and root."""
     inputs: tuple[Input, ...] = ()
-    asked: Asked | None = None
+    asked: "Asked | None" = None
     """The run-time data of --with; None for none."""
 
 
@@ -135,7 +133,7 @@ def opened(
         yield run._replace(inputs=inputs, asked=asked)
 
 
-def _asked(options: Options) -> Asked | None:
+def _asked(options: Options) -> "Asked | None":
     """Read ``--with`` and ``--without``. Raises Unsupported."""
     if not options.with_data and not options.without:
         return None
@@ -159,7 +157,7 @@ def _check_documents(options: Options, target: Destination) -> None:
     documents.check(wanted, target.path)
 
 
-def _digests(options: Options) -> Digests | None:
+def _digests(options: Options) -> "Digests | None":
     if options.report is None and not options.sbom:
         return None
     from magicpak.output.hashing import SHA1, SHA256, Digests  # noqa: PLC0415  as above
@@ -169,7 +167,7 @@ def _digests(options: Options) -> Digests | None:
     return Digests((SHA256, SHA1) if spdx else (SHA256,))
 
 
-def _inventory(host: Host) -> Inventory:
+def _inventory(host: Host) -> "Inventory":
     with signals.held():  # an import may lose the exception of a signal
         from magicpak.inventory import Inventory  # noqa: PLC0415  only who asks for one reads any
     return Inventory(host)
@@ -189,7 +187,7 @@ def source_date(environment: Mapping[str, str]) -> int | None:
     return int(epoch) if epoch.isascii() and epoch.isdecimal() else None
 
 
-def _user(options: Options, host: Host) -> User | None:
+def _user(options: Options, host: Host) -> "User | None":
     """Find the user that is asked for. Raises UnknownUser, UserRefused, IoError."""
     if options.user is None:
         return None

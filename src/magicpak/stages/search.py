@@ -1,7 +1,5 @@
 """What the ways to find run-time data share: the search of one run, and its steps."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -33,7 +31,7 @@ class Search:
         self._looked_at: set[tuple[str, str, bool]] = set()
 
     @property
-    def inventory(self) -> Inventory:
+    def inventory(self) -> "Inventory":
         """The packages of the host."""
         return self.run.inventory()
 

@@ -1,7 +1,5 @@
 """Run other programs: with a log, drained pipes and a timeout, and without the terminal."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os
@@ -222,7 +220,7 @@ def running(
     argv: Sequence[str],
     *,
     stdin: bytes = b"",
-    user: User | None = None,
+    user: "User | None" = None,
     inherited: Sequence[int] = (),
     preexec: Callable[[], None] | None = None,
 ) -> Iterator[Running]:
@@ -258,7 +256,7 @@ class Conversation:
         self._stdout = cast("IO[bytes]", self._child.stdout)
         self._received = bytearray()
 
-    def __enter__(self) -> Conversation:
+    def __enter__(self) -> "Conversation":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,7 +1,5 @@
 """Who a program runs as: a user by name or number, as the option --user of docker takes it."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

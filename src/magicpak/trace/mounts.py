@@ -1,7 +1,5 @@
 """Which files lie on mounts that a build does not keep: no part of an image's file system."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterable
@@ -40,12 +38,12 @@ class Mounts:
         self._contained = contained or self._root.copies_up
 
     @classmethod
-    def none(cls) -> Mounts:
+    def none(cls) -> "Mounts":
         """Know of no mounts: what lies below a sysroot is all one."""
         return cls((), "/", contained=False)
 
     @classmethod
-    def of_this_process(cls) -> Mounts:
+    def of_this_process(cls) -> "Mounts":
         """Read what this process sees."""
         try:
             with open("/proc/self/mountinfo", "rb") as file:

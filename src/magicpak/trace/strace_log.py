@@ -1,7 +1,5 @@
 """Read what strace(1) wrote: which paths the traced processes named, and what was there. Pure."""
 
-from __future__ import annotations
-
 import functools
 import os
 import re

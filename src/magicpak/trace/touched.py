@@ -1,7 +1,5 @@
 """What of the accesses in a log belongs into a bundle, as the files of this machine tell."""
 
-from __future__ import annotations
-
 import contextlib
 import enum
 import os

@@ -1,7 +1,5 @@
 """The processes that a tracer traces, by proc(5): which they are, whether they move, signals."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -1,7 +1,5 @@
 """How long a traced run lasts: until its program, a time, a command or an answer ends it."""
 
-from __future__ import annotations
-
 import logging
 import time
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,7 +22,7 @@ class Until(NamedTuple):
 
     timeout: float | None
     command: str | None
-    endpoint: Endpoint | None
+    endpoint: "Endpoint | None"
     script: bool
     """The program is a shell: what outlives it is no daemon that it has become."""
     user: User | None
@@ -97,7 +95,7 @@ def _tell_of_outliving(linger: float, name: str) -> None:
     )
 
 
-def _await(traced: Traced, until: Until, endpoint: Endpoint, deadline: float | None) -> None:
+def _await(traced: Traced, until: Until, endpoint: "Endpoint", deadline: float | None) -> None:
     """Wait until the server answers. Raises NoAnswer."""
     limit = until.timeout or until.answer
     last = deadline or time.monotonic() + limit
