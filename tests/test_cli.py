@@ -368,3 +368,28 @@ def test_the_exit_status_and_streams_are_those_that_the_readme_tells(
     assert (run.stdout != "", run.stderr != "") == streams
     assert run.stderr.startswith("error: ") == (status != 0)
     assert (tmp_path / "out").exists() == (status == 0)
+
+
+ASKED = """
+import sys
+from magicpak.__main__ import put_off
+for name in ("pdb", "os", "no_such_module"):
+    put_off(name)
+import os, pdb
+print("bdb" in sys.modules, "no_such_module" in sys.modules, os.sep)
+print(pdb.Pdb.__name__, hasattr(pdb, "nothing"), "bdb" in sys.modules)
+"""
+
+
+def test_a_module_that_is_put_off_is_loaded_when_it_is_asked_for_something() -> None:
+    command = [sys.executable, "-c", ASKED]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == ["False False /", "Pdb False True"]
+
+
+def test_the_command_begins_without_the_modules_that_few_runs_need() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "magicpak", "--version"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines()}
+    assert loaded.isdisjoint({"ast", "bdb", "dis", "linecache"})
+    assert {"click", "magicpak.cli"} <= loaded

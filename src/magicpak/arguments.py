@@ -120,9 +120,13 @@ class Completed(click.Parameter):
 class Option(Completed, click.Option):
     """An option that the help lists under the heading of its section."""
 
-    def __init__(self, *args: Any, section: str = GENERAL, **settings: Any) -> None:
+    def __init__(
+        self, *args: Any, section: str = GENERAL, help: str | None = None, **settings: Any
+    ) -> None:
         """Take what click takes, and the section."""
         super().__init__(*args, **settings)
+        # By itself: click would import inspect, to take away an indentation that no text has.
+        self.help = help
         self.section = section
 
 

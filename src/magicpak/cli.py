@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from magicpak import console
-from magicpak.arguments import GENERAL, Argument, Command, options, seconds
+from magicpak.arguments import GENERAL, Argument, Command, Option, options, seconds
 from magicpak.errors import IoError, MagicpakError
 from magicpak.system import signals
 from magicpak.version import VERSION
@@ -139,8 +139,9 @@ general = options(GENERAL)
 @general("-v", "--verbose", is_flag=True, help="Log at level Info.")
 @general("--man", is_flag=True, is_eager=True, expose_value=False, callback=print_manual,
          help="Show the manual and exit; into a pipe or file, as the source that man(1) reads.")
-@click.version_option(VERSION, "-V", "--version", prog_name="magicpak",
+@click.version_option(VERSION, "-V", "--version", prog_name="magicpak", cls=Option,
                       message="%(prog)s %(version)s")
+@click.help_option("-h", "--help", cls=Option)
 def command(log_level: str, verbose: bool, **settings: Any) -> None:
     """Write the executables INPUT, and just what they need at run time, to the directory OUTPUT.
 
