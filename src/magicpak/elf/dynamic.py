@@ -153,15 +153,15 @@ class Dynamic:
         image = self._image
         layout = "I2xH16x" if image.bits == 64 else "I10xH"
         length = min(self._symbols(), MOST_ENTRIES) * struct.calcsize(f"<{layout}")
-        names = self.strings.decode("latin-1")
+        names = self.strings
         left = self._names_left
         for name, section in image.table(layout, self._place("DT_SYMTAB"), length):
-            if name and not section and not names.startswith("_Z", name):
-                end = names.index("\0", name)
+            if name and not section and not names.startswith(b"_Z", name):
+                end = names.index(b"\0", name)
                 left -= end - name
                 if left < 0:
                     raise ELFError("its names are longer than any file's")
-                yield names[name:end]
+                yield names[name:end].decode("latin-1")
 
     def _symbols(self) -> int:
         """Return how many symbols come before the last import: only the hash tables count them."""
