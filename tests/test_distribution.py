@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -103,3 +104,18 @@ def test_the_wheel_works_where_it_is_installed(wheel: Path, tmp_path: Path, pyth
     assert "/bin/true" in paths(tmp_path / "out")
     found = output("man", "--where", "magicpak", PATH=path, MANPATH="").strip()
     assert found == str(tmp_path / "venv/share/man/man1/magicpak.1")
+
+
+def test_the_oldest_dependencies_that_are_allowed_will_do(wheel: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        told = archive.read(f"magicpak-{VERSION}.dist-info/METADATA").decode()
+    oldest = re.findall(r"^Requires-Dist: (\w+)>=([\d.]+)$", told, re.MULTILINE)
+    assert {name for name, _ in oldest} == {"click", "pyelftools", "rich"}
+    pins = [f"{name}=={version}" for name, version in oldest]
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--target", tmp_path / "site")
+    output(*pip, wheel, *pins)
+    command = (sys.executable, "-m", "magicpak")
+    output(*command, "--with", "auto", "-v", "/bin/true", "out", cwd=tmp_path,
+           PYTHONPATH=str(tmp_path / "site"))  # fmt: skip
+    assert "/bin/true" in paths(tmp_path / "out")
+    assert "--help" in output(*command, "-h", PYTHONPATH=str(tmp_path / "site"))

@@ -35,6 +35,13 @@ The README has Dockerfiles to start from.
 """
 
 
+def print_help(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    """Print the help: that of click is an option of its own kind in some versions."""
+    if wanted and not ctx.resilient_parsing:
+        click.echo(ctx.get_help())
+        ctx.exit()
+
+
 def print_manual(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
     """Print the manual: as text on a terminal, and else in the source that man(1) reads."""
     if not wanted or ctx.resilient_parsing:
@@ -141,7 +148,8 @@ general = options(GENERAL)
          help="Show the manual and exit; into a pipe or file, as the source that man(1) reads.")
 @click.version_option(VERSION, "-V", "--version", prog_name="magicpak", cls=Option,
                       message="%(prog)s %(version)s")
-@click.help_option("-h", "--help", cls=Option)
+@general("-h", "--help", is_flag=True, is_eager=True, expose_value=False, callback=print_help,
+         help="Show this message and exit.")
 def command(log_level: str, verbose: bool, **settings: Any) -> None:
     """Write the executables INPUT, and just what they need at run time, to the directory OUTPUT.
 
